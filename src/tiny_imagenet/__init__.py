@@ -1,0 +1,1 @@
+"""Train and compare image classifiers on Tiny ImageNet."""
