@@ -1,14 +1,10 @@
-"""What a user sees when something goes wrong: one line, and an exit status."""
+"""What goes wrong, as a user is told it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 
 class PipelineError(Exception):
-    """A failure that one line explains.
+    """A failure at run time that one line explains.
 
     Args:
         where: The file or key at fault.
@@ -26,13 +22,3 @@ class InputError(PipelineError):
     """The user's input (a parameter, a file, the data) is at fault."""
 
     exit_status = 2
-
-
-@contextmanager
-def one_line_errors(stage: str) -> Iterator[None]:
-    """Ends the process with `error: <stage>: ...` and no traceback on a PipelineError: 2 for input, 1 for run time."""
-    try:
-        yield
-    except PipelineError as error:
-        print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
-        sys.exit(error.exit_status)

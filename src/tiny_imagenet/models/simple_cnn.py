@@ -1,0 +1,27 @@
+"""The report's simple CNN: one block of two convolutions, two fully connected layers (section 2.6, Figure 3)."""
+
+from __future__ import annotations
+
+import keras
+from keras import layers
+
+from tiny_imagenet.models._layers import convolution, fully_connected, image_input
+
+
+def build(
+    *,
+    image_size: int,
+    num_classes: int,
+    dropout: float,
+    l2: float,
+    name: str,
+    filters: int = 32,
+    hidden_units: int = 1024,
+) -> keras.Model:
+    """Images to logits (64 x 64 pixels, 200 classes: 29,707,368 parameters)."""
+    images, x = image_input(image_size)
+    x = convolution(convolution(x, filters, l2), filters, l2)
+    x = layers.Flatten()(layers.MaxPooling2D()(x))
+    x = fully_connected(x, hidden_units, dropout=dropout, l2=l2, activation="relu")
+    logits = fully_connected(x, num_classes, dropout=dropout, l2=l2, activation=None, name="logits")
+    return keras.Model(images, logits, name=name)

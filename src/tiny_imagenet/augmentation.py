@@ -1,0 +1,121 @@
+"""Random image operations on whole batches: (batch, height, width, 3) in, the same shape out as float32, 0 to 255.
+
+What is drawn is a pure function of the seed and of the image's place in the batch. Rotation, shift and flip are one
+projective transform with one interpolation; outside the image lies its nearest pixel. The convention is that of
+`tfa.image` 0.23 (tests/addons holds it to that, pixel for pixel), the ranges are those of the 2018 report.
+"""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+
+def draw(
+    seed: tf.Tensor,
+    batch_size: int,
+    *,
+    image_size: int,
+    rotation_degrees: float,
+    shift_fraction: float,
+    brightness: tuple[float, float],
+    horizontal_flip: bool,
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Draws what happens to each image of a batch.
+
+    Args:
+        seed: int32 (2,).
+        batch_size: Number of images.
+        image_size: Height and width, in pixels.
+        rotation_degrees: Angles are uniform in plus or minus this.
+        shift_fraction: Shifts, horizontal and vertical, are uniform in plus or minus this fraction of the side.
+        brightness: Factors are uniform between these two.
+        horizontal_flip: Whether every second image, by chance, is mirrored.
+
+    Returns:
+        Transforms (batch, 8) as `projective_transforms` gives them, and brightness factors (batch,).
+    """
+    uniform = tf.random.stateless_uniform((5, batch_size), seed)
+    signed = 2.0 * uniform - 1.0
+    angle = signed[0] * math.radians(rotation_degrees)
+    shift = signed[1:3] * shift_fraction * image_size
+    flip = uniform[3] < 0.5 if horizontal_flip else tf.zeros(batch_size, tf.bool)
+    low, high = brightness
+    return projective_transforms(angle, shift[0], shift[1], flip, image_size), low + (high - low) * uniform[4]
+
+
+def projective_transforms(
+    angle: tf.Tensor, shift_x: tf.Tensor, shift_y: tf.Tensor, flip: tf.Tensor, image_size: int
+) -> tf.Tensor:
+    """Returns the transforms (batch, 8) that mirror, then shift, then rotate.
+
+    They take an output pixel to an input pixel: (x, y) to (a0 x + a1 y + a2, a3 x + a4 y + a5).
+
+    Args:
+        angle: Of the rotation about the image's centre, counter-clockwise, in radians (batch,).
+        shift_x: To the right, in pixels (batch,).
+        shift_y: Down, in pixels (batch,).
+        flip: Whether to mirror left and right (batch,).
+        image_size: Height and width, in pixels.
+    """
+    centre = (image_size - 1) / 2.0
+    cos, sin = tf.cos(angle), tf.sin(angle)
+    mirror = tf.where(flip, -1.0, 1.0)
+    # About the centre: x' = cos (mirror x - shift_x) - sin (y - shift_y), y' = sin (mirror x - shift_x) + cos (y - shift_y).
+    x0 = mirror * -centre - shift_x
+    y0 = -centre - shift_y
+    zero = tf.zeros_like(angle)
+    rows = [mirror * cos, -sin, cos * x0 - sin * y0 + centre, mirror * sin, cos, sin * x0 + cos * y0 + centre]
+    return tf.stack([*rows, zero, zero], axis=1)
+
+
+def transform(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf.Tensor:
+    """Applies `projective_transforms` to images (batch, height, width, 3); outside lies the nearest pixel."""
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=transforms,
+        output_shape=tf.shape(images)[1:3],
+        fill_value=0.0,
+        interpolation=interpolation.upper(),
+        fill_mode="NEAREST",
+    )
+
+
+def brighten(images: tf.Tensor, factors: tf.Tensor, *, stretch: bool) -> tf.Tensor:
+    """Multiplies each image by its factor and clips it to 0 to 255.
+
+    Args:
+        images: float32 (batch, height, width, 3), 0 to 255.
+        factors: (batch,).
+        stretch: First stretches each image to the full range, as Keras 2.2's `ImageDataGenerator` did.
+    """
+    if stretch:
+        low = tf.reduce_min(images, axis=(1, 2, 3), keepdims=True)
+        high = tf.reduce_max(images, axis=(1, 2, 3), keepdims=True)
+        images = tf.math.divide_no_nan(images - low, high - low) * 255.0
+    return tf.clip_by_value(images * factors[:, None, None, None], 0.0, 255.0)
+
+
+def augment(
+    images: tf.Tensor,
+    transforms: tf.Tensor,
+    factors: tf.Tensor,
+    *,
+    interpolation: str,
+    stretch: bool,
+) -> tf.Tensor:
+    """Moves, then brightens images by what `draw` returned.
+
+    Args:
+        images: uint8 or float32 (batch, height, width, 3), 0 to 255.
+        transforms: (batch, 8).
+        factors: (batch,).
+        interpolation: "bilinear" or "nearest".
+        stretch: See `brighten`.
+
+    Returns:
+        float32 (batch, height, width, 3), 0 to 255.
+    """
+    moved = transform(tf.cast(images, tf.float32), transforms, interpolation)
+    return brighten(moved, factors, stretch=stretch)

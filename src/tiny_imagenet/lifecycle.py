@@ -1,0 +1,52 @@
+"""How a stage's process begins and ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tiny_imagenet.errors import PipelineError
+
+PARENT_CHECK_SECONDS = 2.0
+
+
+@contextmanager
+def stage_process(stage: str) -> Iterator[None]:
+    """Runs a stage's body: a PipelineError becomes one line on stderr and an exit status, without a traceback.
+
+    The process ends itself (SIGTERM) when the process that started it is gone: a killed `dvc` leaves nothing running.
+    """
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    try:
+        yield
+    except PipelineError as error:
+        print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
+        sys.exit(error.exit_status)
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class StopRequest:
+    """Set by SIGTERM, SIGHUP or Ctrl-C: asks a loop to save its state and end; a second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+        self.received = False
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: object) -> None:
+        if number == signal.SIGINT and self.received:
+            signal.default_int_handler(number, None)
+        self.received = True
+
+    def __bool__(self) -> bool:
+        return self.received
