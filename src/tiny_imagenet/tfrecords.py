@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
+from tiny_imagenet.dataset import Class
 from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.files import sha256_of, write_json
 
 if TYPE_CHECKING:
     import tensorflow as tf  # imported late elsewhere: reading the manifest must not take the seconds TensorFlow does
 
 MANIFEST = "manifest.json"
-NO_LABEL = -1  # of an image whose class was never published
 BYTES_FEATURES = ("image/encoded", "image/format", "image/class/synset", "image/class/text", "image/filename")
 INT_FEATURES = ("image/height", "image/width", "image/class/label")
 FRAME_BYTES = 16  # around each record: its length (8 bytes) and two checksums (4 each)
 
 STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 Count = Annotated[int, Field(ge=1)]
-Channels = tuple[float, float, float]
-
-
-@dataclass(frozen=True, config=STRICT)
-class Class:
-    """A class of images; its label is its place in the manifest."""
-
-    wnid: str
-    words: str
+Channels = Annotated[tuple[float, ...], Field(min_length=3, max_length=3)]
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -58,6 +49,11 @@ class Split:
         if self.num_images != sum(shard.num_images for shard in self.shards):
             raise ValueError("num_images is not the sum over the shards")
         return self
+
+    @classmethod
+    def of(cls, shards: Sequence[Shard]) -> Split:
+        """Returns the split that those shards make."""
+        return cls(sum(shard.num_images for shard in shards), tuple(shards))
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -96,8 +92,7 @@ def load_manifest(records_dir: Path) -> Manifest:
 
 def write_manifest(records_dir: Path, manifest: Manifest) -> None:
     """Writes `manifest.json`: the same bytes for the same content."""
-    text = json.dumps(dataclasses.asdict(manifest), indent=1, ensure_ascii=False, allow_nan=False)
-    (records_dir / MANIFEST).write_text(text + "\n", encoding="utf-8")
+    write_json(records_dir / MANIFEST, dataclasses.asdict(manifest))
 
 
 def verify_split(records_dir: Path, manifest: Manifest, split: str) -> None:
@@ -110,7 +105,7 @@ def verify_split(records_dir: Path, manifest: Manifest, split: str) -> None:
         path, todo = records_dir / shard.name, "delete it and run `dvc repro preprocess`"
         try:
             size = path.stat().st_size
-            digest = file_sha256(path) if size == shard.bytes else ""
+            digest = sha256_of(path) if size == shard.bytes else ""
         except OSError as error:
             raise InputError(path, error.strerror or str(error), "run `dvc repro preprocess`") from None
         if size != shard.bytes:
@@ -175,16 +170,7 @@ def write_shard(path: Path, examples: Iterable[dict[str, Any]]) -> Shard:
         raise PipelineError(path, f"cannot be written: {error}", "check the disk's space and permissions") from None
     if size != num_bytes:
         raise PipelineError(path, f"has {size:,} of {num_bytes:,} bytes", "check the disk's space")
-    return Shard(path.name, num_images, size, file_sha256(path))
-
-
-def file_sha256(path: Path) -> str:
-    """Returns the hexadecimal SHA-256 of a file."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return Shard(path.name, num_images, size, sha256_of(path))
 
 
 def _serialize(message: tf.train.Example, example: dict[str, Any]) -> bytes:

@@ -1,0 +1,47 @@
+"""Stage preprocess: data/archive.zip to checked TFRecord shards with a manifest, and what was found in the data."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from tiny_imagenet.archive import Archive
+from tiny_imagenet.data_report import Findings, make_report
+from tiny_imagenet.dataset import hold_out, load_dataset, shuffle_train
+from tiny_imagenet.files import write_json
+from tiny_imagenet.jpeg import image_size
+from tiny_imagenet.lifecycle import stage_process
+from tiny_imagenet.params import load_params
+from tiny_imagenet.shards import plan_shards, whole_directory, write_shards
+from tiny_imagenet.tfrecords import Manifest, Split, write_manifest
+
+ARCHIVE = Path("data/archive.zip")
+RECORDS = Path("data/records")
+REPORT = Path("metrics/data.json")
+
+
+def main() -> None:
+    """Writes every image of the archive, checked, to data/records, and the data report to metrics/data.json."""
+    started = time.monotonic()
+    params = load_params()
+    knobs = params.preprocess
+    with Archive(ARCHIVE) as archive:
+        dataset = load_dataset(archive)
+        first = dataset.splits["train"][0].name
+        size = image_size(archive.read(first), f"{ARCHIVE}: {first}")
+    dataset = shuffle_train(hold_out(dataset, knobs.holdout_per_class, knobs.seed), knobs.seed)
+    with whole_directory(RECORDS) as directory:
+        tasks = plan_shards(dataset, size, directory, knobs.shard_images)
+        written = write_shards(ARCHIVE, tasks, knobs.workers)
+        splits = {split: Split.of([item.shard for item in items]) for split, items in written.items()}
+        findings = {split: Findings.join([item.findings for item in items]) for split, items in written.items()}
+        mean, std = findings["train"].mean_and_std()
+        write_manifest(directory, Manifest(params.dataset_name, size, dataset.classes, splits, mean, std))
+        write_json(REPORT, make_report(params.dataset_name, size, dataset, findings))
+    counts = ", ".join(f"{len(images):,} {split}" for split, images in dataset.splits.items())
+    print(f"{params.dataset_name}: {counts} images of {size} x {size} pixels, {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    with stage_process("preprocess"):
+        main()
