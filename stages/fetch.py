@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
-from tiny_imagenet.archive import copy_archive, verify
+from tiny_imagenet.archive import verify
 from tiny_imagenet.digits import write_digits_archive
+from tiny_imagenet.disk import disk_errors, require_free_bytes
+from tiny_imagenet.download import download
 from tiny_imagenet.errors import InputError
+from tiny_imagenet.files import write_whole
 from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import load_params
+from tiny_imagenet.params import Dataset, load_params
 
 ARCHIVE = Path("data/archive.zip")
 VARIABLE = "TINY_IMAGENET_ARCHIVE"  # names a local archive to use instead of the download
@@ -19,22 +23,32 @@ def main() -> None:
     """Builds, copies or downloads the archive of the dataset that params.yaml names."""
     params = load_params()
     dataset = params.dataset
-    local = os.environ.get(VARIABLE)
-    ARCHIVE.parent.mkdir(exist_ok=True)
     if dataset.builtin == "digits":
-        write_digits_archive(ARCHIVE)
-    elif local:
-        source = Path(local)
-        if not source.is_file():
-            raise InputError(f"{VARIABLE}={local}", "no such file", "correct it, or unset it to download")
-        verify(source, dataset.sha256, dataset.content_sha256, dataset.size_bytes)
-        copy_archive(source, ARCHIVE)
+        with disk_errors(ARCHIVE, needed_bytes=2**22):
+            write_digits_archive(ARCHIVE)
+    elif local := os.environ.get(VARIABLE):
+        copy(Path(local), dataset)
+    elif dataset.url is not None:
+        download(dataset.url, ARCHIVE, lambda path: check(path, dataset), dataset.size_bytes)
     else:
-        raise InputError(
-            f"params.yaml: datasets.{params.dataset_name}",
-            "has no url",
-            f"set {VARIABLE} to a local copy of the archive",
-        )
+        where = f"params.yaml: datasets.{params.dataset_name}"
+        raise InputError(where, "has no url", f"add one, or set {VARIABLE} to a local copy of the archive")
+
+
+def copy(source: Path, dataset: Dataset) -> None:
+    """Copies a local archive, if it is the dataset's."""
+    if not source.is_file():
+        raise InputError(f"{VARIABLE}={source}", "no such file", "correct it, or unset it to download")
+    check(source, dataset)
+    num_bytes = source.stat().st_size
+    with disk_errors(ARCHIVE, num_bytes), write_whole(ARCHIVE) as aside:
+        require_free_bytes(ARCHIVE, num_bytes)
+        shutil.copyfile(source, aside)
+
+
+def check(path: Path, dataset: Dataset) -> None:
+    """Raises an InputError unless the file is the dataset's archive."""
+    verify(path, dataset.sha256, dataset.content_sha256, dataset.size_bytes)
 
 
 if __name__ == "__main__":

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import re
-import shutil
 import stat
 import zipfile
 import zlib
@@ -13,7 +11,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.errors import InputError
+from tiny_imagenet.files import sha256_of
 
 MAX_MEMBERS = 1_000_000
 MAX_MEMBER_BYTES = 64 * 2**20
@@ -147,11 +146,13 @@ def verify(
         raise ValueError("verify needs sha256 or content_sha256")
     problems = []
     if sha256 is not None:
-        found = _file_sha256(path)
+        try:
+            found, found_bytes = sha256_of(path), path.stat().st_size
+        except OSError as error:
+            raise InputError(path, f"cannot be read: {error.strerror}", "correct the path, or mend the file") from None
         if found == sha256:
             return
         problems.append(f"SHA-256 is {found}, expected {sha256}")
-        found_bytes = path.stat().st_size
         if size_bytes not in (None, found_bytes):
             problems.append(f"size is {found_bytes:,} bytes, expected {size_bytes:,}")
     if content_sha256 is not None:
@@ -174,40 +175,6 @@ def content_fingerprint(path: Path) -> str:
             digest = hashlib.sha256(archive.read(name)).hexdigest()
             lines.update(f"{digest}  {archive.root}/{name}\n".encode())
     return lines.hexdigest()
-
-
-def copy_archive(source: Path, path: Path) -> None:
-    """Copies an archive, whole or not at all.
-
-    Raises:
-        PipelineError: The disk is too full, or the file cannot be written.
-    """
-    aside = path.with_name(f"{path.name}.tmp")
-    needed_bytes = source.stat().st_size
-    try:
-        aside.unlink(missing_ok=True)
-        require_free_bytes(path, needed_bytes)
-        shutil.copyfile(source, aside)
-        aside.replace(path)
-    except OSError as error:
-        raise write_error(path, needed_bytes, error) from None
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def require_free_bytes(path: Path, needed_bytes: int) -> None:
-    """Raises a PipelineError unless the disk that holds `path` has room for that many bytes."""
-    free_bytes = shutil.disk_usage(path.parent).free
-    if free_bytes < needed_bytes:
-        raise PipelineError(path, f"needs {needed_bytes:,} bytes, {free_bytes:,} are free", "free some space")
-
-
-def write_error(path: Path, needed_bytes: int, error: OSError) -> PipelineError:
-    """Returns the failure to write `path` as a PipelineError; for a full disk, with the needed and the free bytes."""
-    if error.errno != errno.ENOSPC:
-        return PipelineError(path, f"cannot be written: {error.strerror}", "check the folder and its permissions")
-    free_bytes = shutil.disk_usage(path.parent).free
-    return PipelineError(path, f"disk full: needs {needed_bytes:,} bytes, {free_bytes:,} are free", "free some space")
 
 
 def _problem(info: zipfile.ZipInfo) -> str | None:
@@ -233,16 +200,3 @@ def _problem(info: zipfile.ZipInfo) -> str | None:
     if info.file_size > MAX_RATIO * max(info.compress_size, 1):
         return f"inflates {info.compress_size:,} bytes to {info.file_size:,}, more than {MAX_RATIO} times"
     return None
-
-
-def _file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while chunk := file.read(2**20):
-                digest.update(chunk)
-    except FileNotFoundError:
-        raise InputError(path, "not found", "correct the path") from None
-    except OSError as error:
-        raise InputError(path, f"cannot be read: {error.strerror}", "mend the file") from None
-    return digest.hexdigest()

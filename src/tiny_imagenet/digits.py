@@ -10,6 +10,8 @@ from typing import Any
 
 from PIL import Image
 
+from tiny_imagenet.files import write_whole
+
 ROOT = "digits"
 WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 IMAGE_SIZE = 64
@@ -24,16 +26,11 @@ def write_digits_archive(path: Path) -> None:
     The split is fixed, by scikit-learn's order within each class: the first 20 images are test, without labels, the
     next 30 are val, the rest train. The same versions of scikit-learn and Pillow write the same bytes.
     """
-    aside = path.with_name(f"{path.name}.tmp")
-    try:
-        with zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
-            for name, data in _members():
-                info = zipfile.ZipInfo(f"{ROOT}/{name}", DATE)
-                info.external_attr = 0o644 << 16
-                archive.writestr(info, data)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with write_whole(path) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
+        for name, data in _members():
+            info = zipfile.ZipInfo(f"{ROOT}/{name}", DATE)
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, data)
 
 
 def _members() -> Iterator[tuple[str, bytes]]:
