@@ -113,6 +113,12 @@ def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Mapping[
     return rows
 
 
+def short_names(classes: Sequence[Mapping[str, str]]) -> list[str]:
+    """Returns the first of each class's words, with its wnid where another class has the same."""
+    first = [names["words"].split(",")[0].strip() for names in classes]
+    return [f"{n} ({c['wnid']})" if first.count(n) > 1 else n for n, c in zip(first, classes, strict=True)]
+
+
 def require_finite(values: Mapping[str, Any], where: str) -> None:
     """Raises PipelineError if a number among the values is not finite: such a result is not published."""
     for key, value in values.items():

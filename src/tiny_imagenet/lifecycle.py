@@ -24,6 +24,9 @@ def stage_process(stage: str) -> Iterator[None]:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         yield
+    except Stopped as error:
+        print(f"{stage}: {error}", file=sys.stderr, flush=True)
+        sys.exit(128 + signal.SIGTERM)
     except PipelineError as error:
         print(f"error: {stage}: {error}", file=sys.stderr, flush=True)
         sys.exit(error.exit_status)
@@ -33,6 +36,10 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+class Stopped(Exception):
+    """The work was asked to stop, and its state is saved."""
 
 
 class StopRequest:
@@ -48,5 +55,6 @@ class StopRequest:
             signal.default_int_handler(number, None)
         self.received = True
 
-    def __bool__(self) -> bool:
+    def __call__(self) -> bool:
+        """Returns whether a stop was asked for."""
         return self.received

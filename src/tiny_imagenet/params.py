@@ -98,11 +98,15 @@ class Recipe:
 
 @dataclass(frozen=True, config=STRICT)
 class Model:
-    """One row of the comparison: an architecture and the recipe it is trained by, all overrides applied."""
+    """One row of the comparison: an architecture and the recipe it is trained by, all overrides applied.
+
+    `recipe_epochs` is what the named recipe says, whatever `recipe.epochs` has become.
+    """
 
     name: Name
     architecture: Name
     recipe_name: Name
+    recipe_epochs: Count
     recipe: Recipe
     arguments: dict[str, Any]
 
@@ -230,6 +234,7 @@ def _resolve(path: Path, name: str, entry: dict[str, Any], recipes: dict[str, An
             "name": name,
             "architecture": architecture,
             "recipe_name": recipe_name,
+            "recipe_epochs": recipes[recipe_name]["epochs"],
             "recipe": recipe,
             "arguments": arguments,
         },
