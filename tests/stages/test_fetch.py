@@ -1,0 +1,187 @@
+"""The stage as a user runs it: a process, its exit status, its one line, and what it leaves."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.https_server import HOST, HttpsServer, cut_after, status, write_certificate
+
+from tiny_imagenet.archive import Archive, content_fingerprint
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+class Workspace:
+    """A folder with the repository's params.yaml, in which the stage runs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {
+            key: value
+            for key, value in os.environ.items()
+            if not key.upper().startswith(("TINY_IMAGENET", "HTTPS_PROXY"))
+        } | {"PYTHONPATH": str(REPOSITORY / "src"), "NO_PROXY": HOST}
+        self.params = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))
+
+    def use(self, **dataset: Any) -> None:
+        self.params["datasets"]["mine"] = dataset
+        self.params["dataset"] = "mine"
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
+        command = [sys.executable, str(REPOSITORY / "stages" / "fetch.py")]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    def fails(self, exit_status: int = 2) -> str:
+        """Runs the stage, which must fail in one line and publish nothing new; returns the line."""
+        before = self.archive.read_bytes() if self.archive.exists() else None
+        result = self.run()
+        assert (result.returncode, result.stderr.count("\n")) == (exit_status, 1), result.stderr
+        assert result.stderr.startswith("error: fetch: ")
+        assert (self.archive.read_bytes() if self.archive.exists() else None) == before
+        return result.stderr
+
+    @property
+    def archive(self) -> Path:
+        return self.folder / "data" / "archive.zip"
+
+    def left(self) -> list[str]:
+        return sorted(path.name for path in (self.folder / "data").glob("*"))
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path)
+
+
+@pytest.fixture
+def mine(workspace: Workspace, tmp_path: Path) -> Path:
+    """A small good archive; params.yaml names it by its fingerprint, and gives no url."""
+    path = tmp_path / "mine.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("tiny/wnids.txt", "n01\n")
+        for index in range(100):
+            file.writestr(f"tiny/val/images/val_{index}.JPEG", os.urandom(500))
+    workspace.use(content_sha256=content_fingerprint(path))
+    workspace.environment["TINY_IMAGENET_ARCHIVE"] = str(path)
+    return path
+
+
+@pytest.fixture
+def server(workspace: Workspace, mine: Path, tmp_path: Path) -> Iterator[HttpsServer]:
+    """Serves that archive; params.yaml holds its url, size and SHA-256."""
+    certificate = tmp_path / "server.pem"
+    write_certificate(certificate)
+    del workspace.environment["TINY_IMAGENET_ARCHIVE"]
+    workspace.environment["REQUESTS_CA_BUNDLE"] = str(certificate)
+    body = mine.read_bytes()
+    with HttpsServer(body, certificate) as server:
+        workspace.use(url=server.url, size_bytes=len(body), sha256=hashlib.sha256(body).hexdigest())
+        yield server
+
+
+def test_builds_the_digits_without_a_network(workspace: Workspace) -> None:
+    workspace.params["dataset"] = "digits"
+    workspace.environment["TINY_IMAGENET_ARCHIVE"] = "does-not-matter.zip"
+    result = workspace.run()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert workspace.left() == ["archive.zip"]
+    with Archive(workspace.archive) as archive:
+        assert archive.root == "digits"
+
+
+def test_copies_a_local_archive(workspace: Workspace, mine: Path) -> None:
+    result = workspace.run()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert workspace.left() == ["archive.zip"]
+    assert not workspace.archive.is_symlink()
+    assert workspace.archive.read_bytes() == mine.read_bytes()
+
+
+def test_what_a_killed_run_left_is_cleared(workspace: Workspace, mine: Path) -> None:
+    workspace.archive.parent.mkdir()
+    workspace.archive.write_bytes(mine.read_bytes()[:100])
+    workspace.archive.with_name(".aside-archive.zip").write_bytes(b"half")
+    assert workspace.run().returncode == 0
+    assert workspace.left() == ["archive.zip"]
+    assert workspace.archive.read_bytes() == mine.read_bytes()
+
+
+def test_a_local_archive_that_is_missing_is_told(workspace: Workspace, mine: Path) -> None:
+    mine.unlink()
+    assert "mine.zip: no such file; correct it, or unset it to download" in workspace.fails()
+    assert workspace.left() == []
+
+
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "other", "html"])
+def test_a_local_archive_that_is_not_the_dataset_is_refused(workspace: Workspace, mine: Path, damage: str) -> None:
+    good = mine.read_bytes()
+    workspace.archive.parent.mkdir()
+    workspace.archive.write_bytes(b"what an earlier run published")
+    if damage == "flipped":
+        mine.write_bytes(good[:1000] + bytes([good[1000] ^ 1]) + good[1001:])
+        assert "is damaged" in workspace.fails()
+    elif damage == "truncated":
+        mine.write_bytes(good[: len(good) // 2])
+        assert "is not a whole zip file" in workspace.fails()
+    elif damage == "other":
+        with zipfile.ZipFile(mine, "a") as file:
+            file.writestr("tiny/test/images/test_0.JPEG", "one more")
+        assert f"expected {workspace.params['datasets']['mine']['content_sha256']}" in workspace.fails()
+    else:
+        mine.write_bytes(b"<html>sign in</html>")
+        assert "is not a whole zip file" in workspace.fails()
+    assert workspace.left() == ["archive.zip"]
+
+
+def test_neither_url_nor_local_archive_says_what_to_do(workspace: Workspace, mine: Path) -> None:
+    del workspace.environment["TINY_IMAGENET_ARCHIVE"]
+    assert "datasets.mine: has no url; add one, or set TINY_IMAGENET_ARCHIVE" in workspace.fails()
+
+
+def test_downloads_and_resumes(workspace: Workspace, server: HttpsServer, mine: Path) -> None:
+    server.script = [cut_after(20_000)]
+    result = workspace.run()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert workspace.archive.read_bytes() == mine.read_bytes()
+    assert server.sent_bytes == len(server.body)
+    assert workspace.left() == ["archive.zip"]
+
+
+def test_a_download_with_a_flipped_bit_is_removed(workspace: Workspace, server: HttpsServer) -> None:
+    expected = hashlib.sha256(server.body).hexdigest()
+    server.body = server.body[:-1] + bytes([server.body[-1] ^ 1])
+    line = workspace.fails()
+    assert f"SHA-256 is {hashlib.sha256(server.body).hexdigest()}, expected {expected}" in line
+    assert workspace.left() == []
+
+
+def test_a_download_that_cannot_succeed_is_told(workspace: Workspace, server: HttpsServer) -> None:
+    server.script = [status(404)]
+    assert f"{server.url}: the server answers 404 Not Found; correct the url" in workspace.fails()
+    assert workspace.left() == []
+    assert workspace.run().returncode == 0  # once the cause is gone
+
+
+def test_a_folder_that_cannot_be_written_is_told(workspace: Workspace, mine: Path) -> None:
+    workspace.archive.parent.write_text("a file where the folder should be")
+    assert "data/archive.zip: cannot be written" in workspace.fails(exit_status=1)
+
+
+@pytest.mark.skipif("TINY_IMAGENET_ARCHIVE" not in os.environ, reason="TINY_IMAGENET_ARCHIVE is not set")
+def test_takes_the_real_archive(workspace: Workspace) -> None:
+    workspace.environment["TINY_IMAGENET_ARCHIVE"] = os.environ["TINY_IMAGENET_ARCHIVE"]
+    result = workspace.run()
+    assert (result.returncode, result.stderr) == (0, "")
+    assert workspace.archive.stat().st_size == Path(os.environ["TINY_IMAGENET_ARCHIVE"]).stat().st_size
