@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations_with_replacement
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -83,17 +83,30 @@ def inspect(files: Sequence[bytes], pixels: npt.NDArray[np.uint8], greyscale: np
     squares = np.square(pixels, dtype=np.uint16).sum(axis=0, dtype=np.uint32)
     sums = pixels.sum(axis=0, dtype=np.uint32)
     colourless = (pixels[..., 0] == pixels[..., 1]) & (pixels[..., 1] == pixels[..., 2])
+    plain_row = (pixels[:, 0] == pixels[:, 0, :1]).all(axis=(1, 2))  # few get past this
     return Findings(
         file_digests=[hashlib.sha256(data).digest() for data in files],
         pixel_digests=[hashlib.sha256(image).digest() for image in pixels],
         num_bytes=np.array([len(data) for data in files]),
         greyscale=greyscale,
         colourless=colourless.all(axis=(1, 2)),
-        single_colour=(pixels == pixels[:, :1, :1]).all(axis=(1, 2, 3)),
+        single_colour=np.array(
+            [row and bool(np.all(image == image[0, 0])) for row, image in zip(plain_row, pixels, strict=True)]
+        ),
         num_pixels=pixels.shape[0] * pixels.shape[1] * pixels.shape[2],
         sums=sums.sum(axis=(0, 1), dtype=np.int64),
         squares=squares.sum(axis=(0, 1), dtype=np.int64),
     )
+
+
+class Member(NamedTuple):
+    """An image among all, to find its like."""
+
+    split: str
+    name: str
+    label: int
+    file_digest: bytes
+    pixel_digest: bytes
 
 
 def make_report(name: str, image_size: int, dataset: Dataset, findings: dict[str, Findings]) -> dict[str, Any]:
@@ -106,6 +119,7 @@ def make_report(name: str, image_size: int, dataset: Dataset, findings: dict[str
         findings: Of each split's images, in the order of `dataset.splits`.
     """
     mean, std = findings["train"].mean_and_std()
+    members = list(_members(dataset, findings))
     return {
         "dataset": name,
         "image_size": image_size,
@@ -116,12 +130,19 @@ def make_report(name: str, image_size: int, dataset: Dataset, findings: dict[str
         "splits": {
             split: _describe_split(dataset.classes, images, findings[split]) for split, images in dataset.splits.items()
         },
-        "identical_files": _repeats(dataset, {split: found.file_digests for split, found in findings.items()}),
-        "identical_pixels": _repeats(dataset, {split: found.pixel_digests for split, found in findings.items()}),
+        "identical_files": _repeats(members, lambda member: member.file_digest, 1),
+        "identical_pixels_of_different_files": _repeats(members, lambda member: member.pixel_digest, 2),
         "classes_without_words": [item.wnid for item in dataset.classes if item.words == item.wnid],
         "classes_of_equal_words": _share(dataset.classes, lambda words: words),
         "classes_of_equal_first_word": _share(dataset.classes, lambda words: words.partition(",")[0]),
     }
+
+
+def _members(dataset: Dataset, findings: dict[str, Findings]) -> Iterator[Member]:
+    for split, images in dataset.splits.items():
+        found = findings[split]
+        for image, *digests in zip(images, found.file_digests, found.pixel_digests, strict=True):
+            yield Member(split, image.name, image.label, *digests)
 
 
 def _describe_split(classes: tuple[Class, ...], images: list[Image], found: Findings) -> dict[str, Any]:
@@ -159,26 +180,29 @@ def _greyscale_per_class(classes: tuple[Class, ...], images: list[Image], found:
     return {"max": counts[most], "class": classes[most].wnid}
 
 
-def _repeats(dataset: Dataset, digests: dict[str, list[bytes]]) -> dict[str, Any]:
-    """Counts contents that occur more than once, within each split and between each two."""
-    groups: dict[bytes, list[tuple[str, Image]]] = defaultdict(list)
-    for split, images in dataset.splits.items():
-        for image, digest in zip(images, digests[split], strict=True):
-            groups[digest].append((split, image))
-    repeated = [sorted(group) for group in groups.values() if len(group) > 1]
+def _repeats(members: list[Member], key: Callable[[Member], bytes], least_files: int) -> dict[str, Any]:
+    """Counts contents that occur more than once, within each split and between each two.
+
+    Args:
+        members: All images.
+        key: Two images with the same key have the same content.
+        least_files: Of the files with the same content, so many must differ.
+    """
+    groups: dict[bytes, list[Member]] = defaultdict(list)
+    for member in members:
+        groups[key(member)].append(member)
+    repeated = [group for group in groups.values() if len(group) > 1]
     found = {}
-    for one, other in combinations_with_replacement(dataset.splits, 2):
-        parts = [[member for member in group if member[0] in (one, other)] for group in repeated]
-        parts = [part for part in parts if len(part) > 1 and {split for split, _ in part} == {one, other}]
-        labels = [{image.label for _, image in part} - {NO_LABEL} for part in parts]
-        found[one if one == other else f"{one}_and_{other}"] = {
+    for pair in combinations_with_replacement(dict.fromkeys(member.split for member in members), 2):
+        parts = [[member for member in group if member.split in pair] for group in repeated]
+        parts = [part for part in parts if len(part) > 1 and {member.split for member in part} == set(pair)]
+        parts = [part for part in parts if len({member.file_digest for member in part}) >= least_files]
+        labels = [{member.label for member in part} - {NO_LABEL} for part in parts]
+        found["_and_".join(dict.fromkeys(pair))] = {
             "contents": len(parts),
-            **{
-                f"{split}_images": sum(s == split for part in parts for s, _ in part)
-                for split in dict.fromkeys((one, other))
-            },
-            "contents_of_several_classes": sum(len(found_labels) > 1 for found_labels in labels),
-            "files": _listed(sorted(" = ".join(image.name for _, image in part) for part in parts)),
+            "contents_of_several_classes": sum(len(several) > 1 for several in labels),
+            "images": {split: sum(member.split == split for part in parts for member in part) for split in pair},
+            "first": sorted(" = ".join(sorted(member.name for member in part)) for part in parts)[:MAX_LISTED],
         }
     return found
 

@@ -22,11 +22,11 @@ from tqdm import tqdm
 from tiny_imagenet.archive import Archive
 from tiny_imagenet.data_report import Findings, inspect
 from tiny_imagenet.dataset import NO_LABEL, Class, Dataset, Image
-from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.jpeg import decode
 from tiny_imagenet.tfrecords import Shard, write_shard
 
-BATCH = 512  # images decoded at once
+BATCH = 256  # images decoded at once; more is slower
 
 
 @dataclass(frozen=True)
@@ -184,9 +184,9 @@ def whole_directory(path: Path) -> Iterator[Path]:
     """Yields an empty directory beside `path`, which takes its name if all goes well and vanishes if not.
 
     Raises:
-        InputError: The place cannot be written to.
+        PipelineError: The place cannot be written to.
     """
-    aside, former = path.with_name(f"{path.name}.tmp"), path.with_name(f"{path.name}.old")
+    aside, former = path.with_name(f".aside-{path.name}"), path.with_name(f".former-{path.name}")
     try:
         for leftover in (aside, former):
             if leftover.exists():
@@ -198,7 +198,7 @@ def whole_directory(path: Path) -> Iterator[Path]:
         aside.rename(path)
     except OSError as error:
         todo = "check the disk's space and permissions"
-        raise InputError(error.filename or path, error.strerror or str(error), todo) from None
+        raise PipelineError(error.filename or path, error.strerror or str(error), todo) from None
     finally:
         for leftover in (aside, former):
             shutil.rmtree(leftover, ignore_errors=True)
