@@ -1,0 +1,231 @@
+"""The pictures of the report, as matplotlib figures: no pyplot, no state, the same bytes from the same numbers."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# The page replaces these four by its own light and dark ones.
+INK, MUTED, RULE, PAPER = "#1f2328", "#656d76", "#d1d9e0", "#ffffff"
+COLOURS = ("#3a7cc4", "#d9772b", "#2f9d78", "#b8538f", "#8a6fd1", "#a8862a", "#c8504b", "#4b97a8")
+
+STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "text.parse_math": False,  # a name with two dollar signs is no formula
+    "axes.edgecolor": RULE,
+    "axes.facecolor": "none",
+    "axes.labelcolor": MUTED,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 10,
+    "axes.titlecolor": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "figure.facecolor": PAPER,
+    "savefig.facecolor": PAPER,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "tiny-imagenet",
+}
+
+History = Sequence[Mapping[str, float]]
+
+
+@rc_context(STYLE)
+def to_svg(figure: Figure) -> str:
+    """Returns the figure as SVG, with its texts as text and without date or program."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
+
+
+@rc_context(STYLE)
+def to_png(figure: Figure) -> bytes:
+    """Returns the figure as PNG, 200 dots an inch."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+@rc_context(STYLE)
+def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mapping[str, float]]) -> dict[str, Figure]:
+    """Draws top-1 accuracy and objective over the epochs (the report's Figures 6 and 7), one figure a model.
+
+    Args:
+        histories: For each model its rows of history.csv, accuracies as fractions. All figures share their scales.
+        published: For some models `top_1_accuracy` and `loss` (which includes the L2 term), drawn as dashed lines.
+    """
+    figures = {}
+    accuracy_axes, objective_axes = [], []
+    for name, history in histories.items():
+        figures[name] = Figure((3.4, 4.6), layout="constrained")
+        top, bottom = figures[name].subplots(2, 1, sharex=True)
+        reference = published.get(name)
+        _curve(top, history, "top_1_accuracy", 100.0, reference["top_1_accuracy"] if reference else None)
+        _curve(bottom, history, "objective", 1.0, reference["loss"] if reference else None)
+        if any(row["val_loss"] != row["val_objective"] for row in history):
+            epochs = [row["epoch"] for row in history]
+            style = {"linestyle": ":", "linewidth": 1.2, "marker": "." if len(history) == 1 else ""}
+            bottom.plot(
+                epochs, [row["val_loss"] for row in history], color=COLOURS[1], label="val, no L2 term", **style
+            )
+        top.set_title("top-1 accuracy, %")
+        bottom.set_title("loss with the L2 term")
+        bottom.set_xlabel("epoch")
+        figures[name].legend(*bottom.get_legend_handles_labels(), loc="outside lower left", ncols=2)
+        accuracy_axes.append(top)
+        objective_axes.append(bottom)
+    _share_scale(accuracy_axes, from_zero=True)
+    _share_scale(objective_axes, from_zero=False)
+    return figures
+
+
+def _curve(axes: Axes, history: History, metric: str, scale: float, published: float | None) -> None:
+    epochs = [row["epoch"] for row in history]
+    marker = "o" if len(history) == 1 else ""
+    for prefix, colour, label in (("", COLOURS[0], "train"), ("val_", COLOURS[1], "val")):
+        values = [scale * row[prefix + metric] for row in history]
+        axes.plot(epochs, values, color=colour, label=label, linewidth=1.6, marker=marker, markersize=5)
+    if published is not None:
+        axes.axhline(scale * published, color=MUTED, linewidth=1.2, linestyle="--", label="published")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
+    if len(history) == 1:
+        axes.set_xticks(epochs)
+
+
+def _share_scale(axes_of_models: Sequence[Axes], *, from_zero: bool) -> None:
+    limits = [axes.get_ylim() for axes in axes_of_models]
+    low, high = min(low for low, _ in limits), max(high for _, high in limits)
+    for axes in axes_of_models:
+        axes.set_ylim(0.0 if from_zero else low, high)
+
+
+@rc_context(STYLE)
+def draw_accuracy(
+    evaluations: Mapping[str, Mapping[str, float]], published: Mapping[str, Mapping[str, float]]
+) -> Figure:
+    """Draws the accuracies of all models as bars with one standard error, the published ones as diamonds.
+
+    Args:
+        evaluations: For each model `top_1_accuracy`, `top_5_accuracy` (fractions) and their `..._error`.
+        published: For some models `top_1_accuracy` and `top_5_accuracy`.
+    """
+    figure = Figure((6.4, 0.9 + 0.7 * len(evaluations)), layout="constrained")
+    axes = figure.subplots()
+    diamond: dict[str, Any] = {"marker": "D", "color": PAPER, "markeredgecolor": INK, "markersize": 5, "linestyle": ""}
+    for row, (name, evaluation) in enumerate(evaluations.items()):
+        for metric, y, colour in (
+            ("top_1_accuracy", row - 0.19, COLOURS[0]),
+            ("top_5_accuracy", row + 0.19, COLOURS[1]),
+        ):
+            value, error = 100.0 * evaluation[metric], 100.0 * evaluation[metric + "_error"]
+            label = metric[:5].replace("_", "-") if row == 0 else None
+            axes.barh(y, value, 0.34, xerr=error, color=colour, ecolor=INK, alpha=0.75, label=label)
+            _beside(axes, 1.08, y, f"{value:.1f}", INK)
+            if name in published:
+                axes.plot(100.0 * published[name][metric], y, **diamond)
+                _beside(axes, 1.23, y, f"{100.0 * published[name][metric]:.1f}", MUTED)
+    if published:
+        axes.plot([], [], label="published", **diamond)
+        _beside(axes, 1.23, -0.62, "published", MUTED)
+        _beside(axes, 1.08, -0.62, "here", MUTED)
+    axes.set_yticks(range(len(evaluations)), list(evaluations), color=INK)
+    axes.set_ylim(len(evaluations) - 0.5, -0.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("accuracy on the val images, %")
+    figure.legend(loc="outside upper left", ncols=3)
+    return figure
+
+
+def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """Writes to the right of the axes: x in fractions of their width, y in their data's units."""
+    place = axes.get_yaxis_transform()
+    axes.text(x, y, text, color=colour, transform=place, ha="right", va="center", fontsize=8, clip_on=False)
+
+
+@rc_context(STYLE)
+def draw_calibration(bins: Mapping[str, Sequence[Mapping[str, Any]]], errors: Mapping[str, float]) -> Figure:
+    """Draws the accuracy reached at each confidence, a line a model; the area of a dot is its share of the images.
+
+    Args:
+        bins: For each model its rows of calibration.csv; those without images are left out.
+        errors: For each model its expected calibration error, 0 to 1.
+    """
+    figure = Figure((4.6, 4.6), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle="--")
+    for index, (name, rows) in enumerate(bins.items()):
+        filled = [row for row in rows if row["num_images"]]
+        total = sum(row["num_images"] for row in filled)
+        confidence = [100.0 * row["confidence"] for row in filled]
+        accuracy = [100.0 * row["accuracy"] for row in filled]
+        colour = COLOURS[index % len(COLOURS)]
+        axes.plot(confidence, accuracy, color=colour, linewidth=1.2, label=f"{name}: {100.0 * errors[name]:.1f}")
+        areas = [4.0 + 200.0 * row["num_images"] / total for row in filled]
+        axes.scatter(confidence, accuracy, areas, color=colour, alpha=0.55, linewidths=0)
+    axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
+    axes.set_xlabel("confidence in the first guess, %")
+    axes.set_ylabel("accuracy, %")
+    axes.legend(title="calibration error, points", title_fontsize=8, alignment="left", loc="upper left")
+    return figure
+
+
+@rc_context(STYLE)
+def draw_example(image: np.ndarray, actual: str, guesses: Sequence[tuple[str, float]]) -> Figure:
+    """Draws an image (height, width, 3), uint8, over its guesses: pairs of a name and a probability, best first."""
+    width, bar = 2.5, 0.24  # inches
+    height = 0.3 + width + 0.08 + bar * len(guesses)
+    figure = Figure((width, height))
+    top = figure.add_axes((0, 1 - (0.3 + width) / height, 1, width / height))
+    bottom = figure.add_axes((0, 0, 1, bar * len(guesses) / height))
+    _show(top, image)
+    top.set_title(actual)
+    for row, (name, probability) in enumerate(guesses):
+        colour = COLOURS[2] if name == actual else MUTED
+        bottom.barh(row, probability, 0.84, color=colour, alpha=0.35)
+        bottom.text(0.02, row, name, va="center_baseline")
+        bottom.text(0.98, row, f"{100.0 * probability:.0f} %", va="center_baseline", ha="right", color=MUTED)
+    bottom.set(xlim=(0, 1), ylim=(len(guesses) - 0.5, -0.5))
+    bottom.set_axis_off()
+    return figure
+
+
+@rc_context(STYLE)
+def draw_augmentation(images: np.ndarray) -> Figure:
+    """Draws originals and their random variants (the report's Figure 1).
+
+    Args:
+        images: uint8 (rows, columns, height, width, 3); the first column holds the originals.
+    """
+    num_rows, num_columns = images.shape[:2]
+    figure = Figure((0.95 * num_columns, 0.95 * num_rows + 0.25), layout="constrained")
+    grid = figure.subplots(num_rows, num_columns, squeeze=False)
+    for axes, image in zip(grid.flat, images.reshape(-1, *images.shape[2:]), strict=True):
+        _show(axes, image)
+    grid[0, 0].set_title("original", fontsize=9)
+    if num_columns > 1:
+        grid[0, 1].set_title("as training sees it", fontsize=9)
+    return figure
+
+
+def _show(axes: Axes, image: np.ndarray) -> None:
+    axes.imshow(image, interpolation="none")
+    axes.set_axis_off()
