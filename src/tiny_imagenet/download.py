@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 import time
@@ -19,8 +20,8 @@ from tiny_imagenet.files import write_whole
 
 CHUNK_BYTES = 2**16
 LINE_SECONDS = 10  # between progress lines where there is no terminal
+WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}  # HTTP statuses
 _CORRECT = "correct the url, or get the file another way"
-WORTH_ANOTHER_TRY = {408, 425, 429, 500, 502, 503, 504}
 
 
 @dataclass(frozen=True)
@@ -161,7 +162,8 @@ class _Download:
 
     def _refuse(self, response: requests.Response) -> None:
         """Raises unless the response carries the file, or the rest of it."""
-        status = f"the server answers {response.status_code} {response.reason}"
+        phrase = http.client.responses.get(response.status_code, "")  # ours: the server's could hold anything
+        status = f"the server answers {response.status_code} {phrase}"
         if response.status_code in WORTH_ANOTHER_TRY:
             wait = response.headers.get("Retry-After", "")
             raise _InterruptedError(status, float(wait) if wait.isdecimal() else 0)
@@ -193,7 +195,7 @@ class _Download:
     def _receive(self, response: requests.Response, whole_bytes: int | None) -> None:
         num_bytes = self.part.num_bytes()
         require_free_bytes(self.part.path, (whole_bytes or 0) - num_bytes)
-        with self.part.path.open("ab", buffering=0) as file:
+        with self.part.path.open("ab") as file:
             # read1 returns what has come; read would wait for a full chunk, past any deadline on a trickle.
             while chunk := response.raw.read1(CHUNK_BYTES, decode_content=False):
                 file.write(chunk)
