@@ -6,6 +6,7 @@ import hashlib
 import os
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.https_server import HOST, HttpsServer, cut_after, status, write_certificate
+from tests.https_server import HOST, HttpsServer, cut_after, stall_after, status, write_certificate
 
 from tiny_imagenet.archive import Archive, content_fingerprint
 
@@ -36,12 +37,18 @@ class Workspace:
         self.params["datasets"]["mine"] = dataset
         self.params["dataset"] = "mine"
 
-    def run(self) -> subprocess.CompletedProcess[str]:
+    def start(self) -> subprocess.Popen[str]:
         (self.folder / "params.yaml").write_text(yaml.safe_dump(self.params), encoding="utf-8")
         command = [sys.executable, str(REPOSITORY / "stages" / "fetch.py")]
-        return subprocess.run(
-            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=60, check=False
+        pipe = subprocess.PIPE
+        return subprocess.Popen(
+            command, cwd=self.folder, env=self.environment, stdout=pipe, stderr=pipe, encoding="utf-8"
         )
+
+    def run(self) -> subprocess.CompletedProcess[str]:
+        process = self.start()
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def fails(self, exit_status: int = 2) -> str:
         """Runs the stage, which must fail in one line and publish nothing new; returns the line."""
@@ -156,6 +163,23 @@ def test_downloads_and_resumes(workspace: Workspace, server: HttpsServer, mine: 
     assert (result.returncode, result.stderr) == (0, "")
     assert workspace.archive.read_bytes() == mine.read_bytes()
     assert server.sent_bytes == len(server.body)
+    assert workspace.left() == ["archive.zip"]
+
+
+def test_a_killed_download_is_resumed_by_the_next_run(workspace: Workspace, server: HttpsServer, mine: Path) -> None:
+    server.script = [stall_after(40_000)]
+    process = workspace.start()
+    part = workspace.archive.with_name("archive.zip.part")
+    while not (part.exists() and part.stat().st_size > 0):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert not workspace.archive.exists()
+    assert workspace.run().returncode == 0
+    assert workspace.archive.read_bytes() == mine.read_bytes()
+    assert server.ranges[0] is None
+    assert int(server.ranges[1].removeprefix("bytes=").removesuffix("-")) > 0
     assert workspace.left() == ["archive.zip"]
 
 
