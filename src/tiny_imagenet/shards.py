@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
-import os
 import shutil
-import signal
-import sys
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from tqdm import tqdm
 
 from tiny_imagenet.archive import Archive
 from tiny_imagenet.data_report import Findings, inspect
@@ -25,6 +16,7 @@ from tiny_imagenet.dataset import NO_LABEL, Class, Dataset, Image
 from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.jpeg import decode
 from tiny_imagenet.tfrecords import Shard, write_shard
+from tiny_imagenet.workers import run_in_processes
 
 BATCH = 256  # images decoded at once; more is slower
 
@@ -61,12 +53,12 @@ def plan_shards(dataset: Dataset, image_size: int, directory: Path, shard_images
 
 
 def write_shards(archive_path: Path, tasks: list[Task], workers: int | None = None) -> dict[str, list[Written]]:
-    """Writes the shards, each by one process; shows a bar on a terminal, and else a line every quarter.
+    """Writes the shards, each by one of several processes, and shows the progress.
 
     Args:
         archive_path: The zip that holds the images.
         tasks: What to write.
-        workers: Processes; None: one a core.
+        workers: Processes; None: one a core. The bytes do not depend on it.
 
     Returns:
         What was written, and what was found in its images, by split and in the tasks' order.
@@ -75,24 +67,21 @@ def write_shards(archive_path: Path, tasks: list[Task], workers: int | None = No
         InputError: Names an image that is not what the dataset promises.
         PipelineError: A process was killed, or the disk is full.
     """
-    workers = min(workers or _available_cores(), len(tasks))
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
-    pool = ProcessPoolExecutor(workers, spawn, _start_worker)
-    try:
-        futures = {pool.submit(_work, archive_path, task): task for task in tasks}
-        _show_progress(futures)
-        written: dict[str, list[Written]] = {}
-        for future, task in futures.items():
-            written.setdefault(task.split, []).append(future.result())
-        return written
-    except _Refusal as refusal:
-        kind, line = refusal.args
-        raise kind.__new__(kind, line) from None
-    except BrokenProcessPool:
-        what, todo = "a worker process was killed", "run again, with a lower preprocess.workers if memory was short"
-        raise PipelineError("preprocess.workers", what, todo) from None
-    finally:
-        pool.shutdown(cancel_futures=True)
+    write = functools.partial(_write_in_process, archive_path)
+    results = run_in_processes(write, tasks, [len(task.images) for task in tasks], "images", workers)
+    written: dict[str, list[Written]] = {}
+    for task, result in zip(tasks, results, strict=True):
+        written.setdefault(task.split, []).append(result)
+    return written
+
+
+def _write_in_process(archive_path: Path, task: Task) -> Written:
+    return write_task(_open_once(archive_path), task)
+
+
+@functools.cache
+def _open_once(archive_path: Path) -> Archive:
+    return Archive(archive_path)
 
 
 def write_task(archive: Archive, task: Task) -> Written:
@@ -125,58 +114,6 @@ def _example(image: Image, data: bytes, task: Task) -> dict[str, Any]:
         "image/class/text": task.classes[image.label].words.encode() if known else b"",
         "image/filename": image.name.rpartition("/")[2].encode(),
     }
-
-
-def _show_progress(futures: dict[Future[Written], Task]) -> None:
-    """Waits until all are done; the first failure ends it."""
-    total, done, shown = sum(len(task.images) for task in futures.values()), 0, 0
-    silent = not sys.stderr.isatty()
-    with tqdm(total=total, desc="images", unit="", unit_scale=True, leave=False, disable=silent) as bar:
-        for future in as_completed(futures):
-            future.result()
-            done += len(futures[future].images)
-            bar.update(done - bar.n)
-            if silent and done * 4 // total > shown:
-                shown = done * 4 // total
-                print(f"{done:,} of {total:,} images", flush=True)
-
-
-class _Refusal(Exception):  # noqa: N818
-    """A PipelineError on its way out of a worker: its class and its line (the class itself does not pickle)."""
-
-
-def _work(archive_path: Path, task: Task) -> Written:
-    try:
-        return write_task(_open_once(archive_path), task)
-    except PipelineError as error:
-        raise _Refusal(type(error), str(error)) from None
-
-
-@functools.cache
-def _open_once(archive_path: Path) -> Archive:
-    return Archive(archive_path)
-
-
-def _start_worker() -> None:
-    """Makes a process fit to work beside others, and to end with the one that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @contextmanager
