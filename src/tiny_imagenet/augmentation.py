@@ -48,7 +48,7 @@ def draw(
 def projective_transforms(
     angle: tf.Tensor, shift_x: tf.Tensor, shift_y: tf.Tensor, flip: tf.Tensor, image_size: int
 ) -> tf.Tensor:
-    """Returns the transforms (batch, 8) that mirror, then shift, then rotate.
+    """Returns the transforms (batch, 8) that rotate an image, then shift, then mirror it, rounded as `tfa.image` does.
 
     They take an output pixel to an input pixel: (x, y) to (a0 x + a1 y + a2, a3 x + a4 y + a5).
 
@@ -59,15 +59,20 @@ def projective_transforms(
         flip: Whether to mirror left and right (batch,).
         image_size: Height and width, in pixels.
     """
-    centre = (image_size - 1) / 2.0
-    cos, sin = tf.cos(angle), tf.sin(angle)
-    mirror = tf.where(flip, -1.0, 1.0)
-    # About the centre: x' = cos (mirror x - shift_x) - sin (y - shift_y), y' = sin (mirror x - shift_x) + cos (y - shift_y).
-    x0 = mirror * -centre - shift_x
-    y0 = -centre - shift_y
-    zero = tf.zeros_like(angle)
-    rows = [mirror * cos, -sin, cos * x0 - sin * y0 + centre, mirror * sin, cos, sin * x0 + cos * y0 + centre]
-    return tf.stack([*rows, zero, zero], axis=1)
+    last = image_size - 1.0
+    cos, sin, zero, one = tf.cos(angle), tf.sin(angle), tf.zeros_like(angle), tf.ones_like(angle)
+    centre_x = (last - (cos * last - sin * last)) / 2.0
+    centre_y = (last - (sin * last + cos * last)) / 2.0
+    rotation = _matrices([cos, -sin, centre_x, sin, cos, centre_y, zero, zero, one])
+    translation = _matrices([one, zero, -shift_x, zero, one, -shift_y, zero, zero, one])
+    sign, edge = tf.where(flip, -1.0, 1.0), tf.where(flip, last, 0.0)
+    mirror = _matrices([sign, zero, edge, zero, one, zero, zero, zero, one])
+    return tf.reshape(rotation @ translation @ mirror, (-1, 9))[:, :8]
+
+
+def _matrices(entries: list[tf.Tensor]) -> tf.Tensor:
+    """Returns nine entries (batch,) as matrices (batch, 3, 3)."""
+    return tf.reshape(tf.stack(entries, axis=1), (-1, 3, 3))
 
 
 def transform(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf.Tensor:
