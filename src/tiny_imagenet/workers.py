@@ -47,7 +47,8 @@ def run_in_processes(
     pool = ProcessPoolExecutor(workers, spawn, _start)
     try:
         futures = {pool.submit(_call, function, task): size for task, size in zip(tasks, sizes, strict=True)}
-        _show_progress(futures, unit)
+        with _terminate_on_failure():
+            _show_progress(futures, unit)
         return [future.result() for future in futures]
     except _Refusal as refusal:
         kind, line = refusal.args
@@ -57,6 +58,17 @@ def run_in_processes(
         raise PipelineError("workers", what, todo) from None
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _terminate_on_failure() -> Iterator[None]:
+    """Lets nobody wait, after an error or Ctrl-C, for work that nobody will use."""
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
 
 
 class _Refusal(Exception):  # noqa: N818
