@@ -6,9 +6,10 @@ import time
 from pathlib import Path
 
 from tiny_imagenet.archive import Archive
-from tiny_imagenet.data_report import Findings, make_report
+from tiny_imagenet.data_report import make_report
 from tiny_imagenet.dataset import hold_out, load_dataset, shuffle_train
 from tiny_imagenet.files import write_json
+from tiny_imagenet.findings import Findings
 from tiny_imagenet.jpeg import image_size
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.params import load_params

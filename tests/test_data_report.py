@@ -2,13 +2,12 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pytest
 from tests.tiny_archive import SIZE, jpeg, members, write_archive
 
 from tiny_imagenet.archive import Archive
-from tiny_imagenet.data_report import Findings, inspect, make_report
+from tiny_imagenet.data_report import make_report
 from tiny_imagenet.dataset import load_dataset
+from tiny_imagenet.findings import inspect
 from tiny_imagenet.jpeg import decode
 
 
@@ -86,23 +85,3 @@ def test_lists_are_capped_and_counts_are_not(tmp_path: Path) -> None:
         files[f"train/n02/images/n02_{index}.JPEG"] = files[f"train/n01/images/n01_{index}.JPEG"]
     found = report_on(tmp_path / "a.zip", files)["identical_files"]["train"]
     assert (found["contents"], len(found["first"])) == (30, 20)
-
-
-def test_a_single_colour_is_found() -> None:
-    pixels = np.full((3, SIZE, SIZE, 3), 7, np.uint8)
-    pixels[1, -1, -1, 0] = 8
-    pixels[2] = [1, 2, 3]
-    found = inspect([b"a", b"b", b"c"], pixels, np.zeros(3, bool))
-    assert found.single_colour.tolist() == [True, False, True]
-    assert found.colourless.tolist() == [True, False, False]
-
-
-def test_mean_and_std_are_exact_and_do_not_depend_on_the_batches() -> None:
-    pixels = np.random.default_rng(1).integers(0, 256, (9, SIZE, SIZE, 3), dtype=np.uint8)
-    files, grey = [b"x"] * 9, np.zeros(9, bool)
-    whole = inspect(files, pixels, grey)
-    parts = Findings.join([inspect(files[:4], pixels[:4], grey[:4]), inspect(files[4:], pixels[4:], grey[4:])])
-    assert whole.mean_and_std() == parts.mean_and_std()
-    mean, std = whole.mean_and_std()
-    assert mean == pytest.approx((pixels / 255).mean((0, 1, 2)))
-    assert std == pytest.approx((pixels / 255).std((0, 1, 2)))

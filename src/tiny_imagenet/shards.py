@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiny_imagenet.archive import Archive
-from tiny_imagenet.data_report import Findings, inspect
 from tiny_imagenet.dataset import NO_LABEL, Class, Dataset, Image
 from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.findings import Findings, inspect
 from tiny_imagenet.jpeg import decode
 from tiny_imagenet.tfrecords import Shard, write_shard
 from tiny_imagenet.workers import run_in_processes
