@@ -1,4 +1,4 @@
-"""evaluate NAME: models/NAME/model.keras on every val image -> metrics/NAME/, models/NAME/predictions.npz, the MLflow run."""
+"""evaluate NAME: models/NAME/model.keras on every val image -> metrics/NAME/, and the MLflow run."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def main(name: str) -> None:
 
 def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
     """Writes the stage's outputs."""
-    from tiny_imagenet import devices  # first: it sets what TensorFlow reads when it is imported
+    from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
 
+    # isort: split
     import numpy as np
 
     from tiny_imagenet import evaluation
+    from tiny_imagenet.decoding import load_images
     from tiny_imagenet.inference import make_predictor
-    from tiny_imagenet.input_pipeline import load_images
-    from tiny_imagenet.optimization import l2_term
     from tiny_imagenet.saved_models import load_model, load_run
     from tiny_imagenet.tracking import log_evaluation
 
@@ -44,21 +44,30 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
 
     scores = evaluation.score(logits, val.labels)
     error, bins = evaluation.calibration(logits, val.labels, params.evaluation.calibration_bins)
-    results = {"num_images": len(val.labels), "objective": scores["loss"] + l2_term(model), **scores, "ece": error}
+    results = {
+        "num_images": len(val.labels),
+        "objective": scores["loss"] + evaluation.l2_term(model),
+        **scores,
+        "ece": error,
+    }
     evaluation.require_finite(results, f"models.{name}")
     classes = [dataclasses.asdict(each) for each in manifest.classes]
     top, probabilities = evaluation.top_predictions(logits)
     names = evaluation.short_names(classes)
 
-    with write_whole(models / "predictions.npz") as aside:
+    with write_whole(metrics / "predictions.npz") as aside:
         losses = evaluation.cross_entropy(logits, val.labels).astype(np.float32)
         np.savez(aside, label=val.labels, top_5=top, top_5_probability=probabilities, loss=losses)
     write_csv(metrics / "per_class.csv", evaluation.per_class(logits, val.labels, classes))
     write_csv(metrics / "calibration.csv", bins)
-    write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in zip(val.labels, top[:, 0], strict=True)])
+    write_csv(
+        metrics / "confusion.csv",
+        [{"actual": names[a], "predicted": names[p]} for a, p in zip(val.labels, top[:, 0], strict=True)],
+    )
     write_json(metrics / "evaluation.json", {"model": name, **results})
     log_evaluation(ROOT, run["experiment"], run["run_id"], results, metrics)
-    print(f"{name}: {len(val.labels)} val images, top-1 {scores['top_1_accuracy']:.2%}, top-5 {scores['top_5_accuracy']:.2%}, loss {scores['loss']:.3f}")
+    top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
+    print(f"{name}: {len(val.labels):,} val images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
 
 
 if __name__ == "__main__":

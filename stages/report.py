@@ -18,17 +18,14 @@ from tiny_imagenet.reporting import as_text, best, comparison, draw_results, wri
 from tiny_imagenet.results import load_data_report, load_predictions, load_result
 from tiny_imagenet.tfrecords import Manifest, iterate_examples, load_manifest, verify_split
 
-RECORDS, METRICS, MODELS, REPORTS = Path("data/records"), Path("metrics"), Path("models"), Path("reports")
+RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports")
 
 
 def main() -> None:
     """Reads what the other stages left, and writes the whole report or nothing."""
     params, manifest = load_params(), load_manifest(RECORDS)
     published = {name: dataclasses.asdict(row) for name, row in params.published.items()}
-    results = [
-        load_result(name, METRICS / name, MODELS / name / "architecture.json", published.get(name))
-        for name in params.models
-    ]
+    results = [load_result(name, METRICS / name, published.get(name)) for name in params.models]
     data_report = load_data_report(METRICS / "data.json")
     labels, unknown = choose_labels([item.words for item in manifest.classes], params.report.examples)
     figures = {name: to_svg(figure) for name, figure in draw_results(results).items()}
@@ -47,7 +44,7 @@ def main() -> None:
 
 def draw_pictures(params: Params, manifest: Manifest, labels: list[int], model: str) -> dict[str, Figure]:
     """Draws the pictures that show images of the dataset: the model's guesses, and what augmentation does."""
-    predictions = load_predictions(model, MODELS / model / "predictions.npz")
+    predictions = load_predictions(model, METRICS / model / "predictions.npz")
     for split in ("train", "val"):
         verify_split(RECORDS, manifest, split)
     train, val = (first_examples(iterate_examples(RECORDS, manifest, split), labels) for split in ("train", "val"))

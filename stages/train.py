@@ -1,4 +1,4 @@
-"""train NAME: data/records -> models/NAME/, metrics/NAME/history.csv and training.json, and an MLflow run."""
+"""train NAME: data/records -> models/NAME/, in metrics/NAME/ what is known of the training, and an MLflow run."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def main(name: str) -> None:
     with Run(ROOT, params.dataset_name, run_id=saved.get("run_id"), name=name, tags=tags) as run:
         run.log_inputs(as_flat(about), params.dataset_name, data_digest, str(RECORDS))
         if saved:
-            print(f"{name}: going on from step {trainer.progress.step} in the same MLflow run, {run.run_id}", flush=True)
+            print(
+                f"{name}: going on from step {trainer.progress.step} in the same MLflow run, {run.run_id}", flush=True
+            )
         for row in trainer.progress.history[run.logged_epochs() :]:
             run.log_epoch(row)
         run.monitor_system()
@@ -51,12 +53,13 @@ def main(name: str) -> None:
 
 def build_trainer(params: Params, chosen: Model, data_digest: str) -> tuple[Trainer, dict[str, Any]]:
     """Returns what trains the model, and what there is to tell about it beforehand."""
-    from tiny_imagenet import devices  # first: it sets what TensorFlow reads when it is imported
+    from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
 
+    # isort: split
     import keras
     import tensorflow as tf
 
-    from tiny_imagenet.input_pipeline import load_images
+    from tiny_imagenet.decoding import load_images
     from tiny_imagenet.models import build_model
     from tiny_imagenet.training import Settings, Trainer
 
@@ -108,8 +111,8 @@ def train(trainer: Trainer, run: Run, stop: StopRequest) -> None:
         run.log_epoch(row)
         bar.write(
             f"{trainer.model.name}: epoch {row['epoch']}/{epochs}  "
-            f"train loss {row['loss']:.3f} top-1 {row['top_1_accuracy']:.2%}  "
-            f"val loss {row['val_loss']:.3f} top-1 {row['val_top_1_accuracy']:.2%} top-5 {row['val_top_5_accuracy']:.2%}  "
+            f"train loss {row['loss']:.3f} top-1 {row['top_1_accuracy']:.2%}  val loss {row['val_loss']:.3f} "
+            f"top-1 {row['val_top_1_accuracy']:.2%} top-5 {row['val_top_5_accuracy']:.2%}  "
             f"{row['images_per_second']:,.0f} images/s"
         )
 
@@ -133,7 +136,7 @@ def publish(trainer: Trainer, about: dict[str, Any], run_id: str) -> None:
     }
     write_csv(metrics / "history.csv", history)
     write_json(metrics / "training.json", about | {"epochs": len(history)} | cost)
-    write_json(models / "architecture.json", summary)
+    write_json(metrics / "architecture.json", summary)
     with write_whole(models / "model.keras") as aside:
         trainer.model.save(aside)
     digest = sha256_of(models / "model.keras")

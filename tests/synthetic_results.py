@@ -97,11 +97,10 @@ def _jpeg(blocks: np.ndarray) -> bytes:
 def write_model(
     root: Path, model: str, words: Sequence[str], *, epochs: int = 1, top_1: float = 0.25, num_images: int = 10_000
 ) -> None:
-    """Writes metrics/MODEL and models/MODEL below `root`; top-5 accuracy is twice top-1, the recipe has 40 epochs."""
-    metrics, models = root / "metrics" / model, root / "models" / model
+    """Writes metrics/MODEL below `root`; top-5 accuracy is twice top-1, the recipe has 40 epochs."""
+    metrics = root / "metrics" / model
     metrics.mkdir(parents=True)
-    models.mkdir(parents=True)
-    _write_json(models / "architecture.json", ARCHITECTURE)
+    _write_json(metrics / "architecture.json", ARCHITECTURE)
     _write_json(metrics / "training.json", training(model, epochs))
     evaluation = {"model": model, "num_images": num_images, "loss": 3.5, "objective": 4.0}
     _write_json(
@@ -114,7 +113,7 @@ def write_model(
     top_5 = np.stack([(labels + shift) % len(words) for shift in range(min(5, len(words)))], axis=1).astype(np.int32)
     probability = np.tile(np.float32([0.4, 0.2, 0.1, 0.08, 0.05])[: top_5.shape[1]], (len(labels), 1))
     loss = np.ones(len(labels), np.float32)
-    np.savez(models / "predictions.npz", label=labels, top_5=top_5, top_5_probability=probability, loss=loss)
+    np.savez(metrics / "predictions.npz", label=labels, top_5=top_5, top_5_probability=probability, loss=loss)
 
 
 def training(model: str, epochs: int) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import pytest
 from tests.synthetic_results import write_model
 
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.page import inline
 from tiny_imagenet.reporting import as_json, as_markdown, as_text, best, comparison, duration
 from tiny_imagenet.results import Result, load_result
 
@@ -19,7 +18,7 @@ WORDS = ["zero", "one"]
 
 
 def load(root: Path, model: str, published: dict[str, float] | None = None) -> Result:
-    return load_result(model, root / "metrics" / model, root / "models" / model / "architecture.json", published)
+    return load_result(model, root / "metrics" / model, published)
 
 
 @pytest.fixture
@@ -176,12 +175,3 @@ def test_a_cut_csv_is_named(tmp_path: Path) -> None:
 def test_a_class_may_be_called_nan(tmp_path: Path) -> None:
     write_model(tmp_path, "vgg", ["nan", "1e5"])
     assert [row["words"] for row in load(tmp_path, "vgg").per_class] == ["nan", "1e5"]
-
-
-def test_an_inlined_figure_has_its_own_ids_and_the_pages_colours() -> None:
-    path = '<path id="a" style="fill: #1f2328; stroke: url(#a)"/>'
-    svg = f'<?xml?>\n<svg>{path}<use xlink:href="#a"/><text>#1f2328</text></svg>'
-    assert inline(svg, "curves_v.1") == (
-        '<svg><path id="curves-v-1-a" style="fill: var(--ink); stroke: url(#curves-v-1-a)"/>'
-        '<use xlink:href="#curves-v-1-a"/><text>#1f2328</text></svg>'
-    )

@@ -65,7 +65,7 @@ class CheckpointStore:
 
 
 def state_key(inputs: Mapping[str, Any]) -> str:
-    """Returns a name for what a training depends on: `inputs` (ready for JSON) and the code that is loaded of this package."""
+    """Returns a name for what a training depends on: `inputs`, ready for JSON, and this package's loaded code."""
     digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
     for name, module in sorted(sys.modules.items()):
         if name.split(".")[0] == __package__ and getattr(module, "__file__", None):

@@ -7,8 +7,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # off by default on CPUs without AVX512-VNNI, and up to 1.7 times faster
+os.environ.setdefault(
+    "TF_ENABLE_ONEDNN_OPTS", "1"
+)  # off by default on CPUs without AVX512-VNNI, and up to 1.7 times faster
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
 
 @contextmanager
 def _no_chatter() -> Iterator[None]:
@@ -46,7 +49,9 @@ def make_strategy(device: str) -> tf.distribute.Strategy:
         tf.config.set_visible_devices([], "GPU")
         gpus = []
     if device == "gpu" and not gpus:
-        raise PipelineError("device", "a GPU was asked for and TensorFlow sees none", "set `device: auto` or install the `gpu` extra")
+        raise PipelineError(
+            "device", "a GPU was asked for and TensorFlow sees none", "set `device: auto` or install the `gpu` extra"
+        )
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_op_determinism()

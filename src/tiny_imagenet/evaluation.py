@@ -1,4 +1,4 @@
-"""How good a model is: loss, top-1, top-5, per class, confusion, calibration. Sums first, ratios once, every image once."""
+"""How good a model is: loss, top-1, top-5, per class, confusion, calibration. Sums first, then one ratio."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 def true_class_rank(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns how many classes stand before the true one, int (images,)."""
     true = np.take_along_axis(logits, labels[:, None], axis=1)
-    return np.count_nonzero(~(logits <= true), axis=1)
+    rank: np.ndarray = np.count_nonzero(~(logits <= true), axis=1)
+    return rank
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -43,19 +44,22 @@ def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
     """Returns the log-probabilities of the classes, float64 (images, classes)."""
-    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    shifted: np.ndarray = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return shifted
 
 
 def top_predictions(logits: np.ndarray, k: int = TOP_K) -> tuple[np.ndarray, np.ndarray]:
-    """Returns each image's k likeliest classes, int32, and their probabilities, float32, both (images, k), best first."""
+    """Returns each image's k likeliest classes, int32, and their probabilities, float32: (images, k), best first."""
     order = np.argsort(-logits, axis=1, kind="stable")[:, :k]
     probabilities = np.exp(np.take_along_axis(log_softmax(logits), order, axis=1))
     return order.astype(np.int32), probabilities.astype(np.float32)
 
 
 def calibration(logits: np.ndarray, labels: np.ndarray, bins: int) -> tuple[float, list[dict[str, Any]]]:
-    """Returns the expected calibration error and its bins (Guo et al., 2017, "On Calibration of Modern Neural Networks").
+    """Returns the expected calibration error and its bins.
+
+    Source: Guo et al., 2017, "On Calibration of Modern Neural Networks".
 
     Args:
         logits: float (images, classes).
@@ -111,6 +115,11 @@ def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Mapping[
             }
         )
     return rows
+
+
+def l2_term(model: Any) -> float:
+    """Returns a Keras model's regularisation loss: what `objective` holds beside the cross-entropy."""
+    return float(sum(float(loss) for loss in model.losses))
 
 
 def short_names(classes: Sequence[Mapping[str, str]]) -> list[str]:

@@ -37,7 +37,7 @@ def _describe(layer: keras.Layer) -> dict[str, Any]:
 def _macs(layer: keras.Layer, output_shape: list[int]) -> int:
     """Counts a layer's multiply-accumulates for one image: each kernel weight once for each place it is applied at."""
     if isinstance(layer, keras.layers.Conv2D):
-        return math.prod(layer.kernel.shape) * math.prod(output_shape[:2])
+        return math.prod((*layer.kernel.shape, *output_shape[:2]))
     if isinstance(layer, keras.layers.Dense):
         return math.prod(layer.kernel.shape)
     return 0

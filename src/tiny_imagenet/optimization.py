@@ -36,8 +36,3 @@ def add_l2_gradients(
         gradient + 2.0 * factor * variable if factor else gradient
         for gradient, variable, factor in zip(gradients, variables, factors, strict=True)
     ]
-
-
-def l2_term(model: keras.Model) -> float:
-    """Returns the model's regularisation loss: what `objective` holds beside the cross-entropy."""
-    return float(sum(float(loss) for loss in model.losses))

@@ -224,7 +224,9 @@ def _resolve(path: Path, name: str, entry: dict[str, Any], recipes: dict[str, An
         missing = "architecture" if architecture is None else "recipe"
         raise InputError(f"{where}.{missing}", "is missing", "add it")
     if architecture not in architectures():
-        raise InputError(f"{where}.architecture", f"no architecture {architecture!r}", _nearest(architecture, architectures()))
+        raise InputError(
+            f"{where}.architecture", f"no architecture {architecture!r}", _nearest(architecture, architectures())
+        )
     if recipe_name not in recipes:
         raise InputError(f"{where}.recipe", f"no recipe {recipe_name!r}", _nearest(recipe_name, recipes))
     recipe = _check(Recipe, _merge(_merge(recipes[recipe_name], rest), overrides), where)
@@ -292,7 +294,9 @@ class _Loader(yaml.SafeLoader):
         keys = [key.value for key, _ in node.value]
         for key, _ in node.value:
             if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key.value!r} stands twice", key.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
         return super().construct_mapping(node, deep)
 
 
@@ -303,7 +307,7 @@ _Loader.add_implicit_resolver(
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 (a SafeLoader)
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
         raise InputError(path, "not found", "run from the repository's root") from None
     except (OSError, UnicodeDecodeError) as error:

@@ -64,15 +64,13 @@ class Result:
         return math.sqrt(accuracy * (1.0 - accuracy) / self.evaluation["num_images"])
 
 
-def load_result(
-    model: str, metrics_dir: Path, architecture_path: Path, published: Mapping[str, float] | None = None
-) -> Result:
+def load_result(model: str, metrics_dir: Path, published: Mapping[str, float] | None = None) -> Result:
     """Reads a model's results.
 
     Args:
         model: The model's name.
-        metrics_dir: Folder of its training.json, evaluation.json, history.csv, per_class.csv and calibration.csv.
-        architecture_path: Its architecture.json.
+        metrics_dir: Folder of its training, evaluation and architecture (.json), its history, per_class and
+            calibration (.csv).
         published: `loss`, `top_1_accuracy`, `top_5_accuracy` of the published table.
 
     Raises:
@@ -83,7 +81,7 @@ def load_result(
         model=model,
         training=_read_json(model, metrics_dir / "training.json", TRAINING),
         evaluation=_read_json(model, metrics_dir / "evaluation.json", EVALUATION),
-        architecture=_read_json(model, architecture_path, ARCHITECTURE),
+        architecture=_read_json(model, metrics_dir / "architecture.json", ARCHITECTURE),
         history=_read_csv(model, metrics_dir / "history.csv", HISTORY),
         per_class=_read_csv(model, metrics_dir / "per_class.csv", PER_CLASS),
         calibration=_read_csv(model, metrics_dir / "calibration.csv", CALIBRATION),

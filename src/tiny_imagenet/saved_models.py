@@ -20,7 +20,9 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
     if not path.is_file():
         raise InputError(path, "not found", "run `dvc repro`")
     if sha256_of(path) != sha256:
-        raise InputError(path, "is not the model that training saved (its SHA-256 differs)", "run `dvc checkout` or `dvc repro`")
+        raise InputError(
+            path, "is not the model that training saved (its SHA-256 differs)", "run `dvc checkout` or `dvc repro`"
+        )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError) as error:
@@ -28,7 +30,9 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
     shapes = (model.input_shape[1:], model.output_shape[1:])
     expected = ((image_size, image_size, 3), (num_classes,))
     if shapes != expected:
-        raise InputError(path, f"maps {shapes[0]} to {shapes[1]}, the data needs {expected[0]} to {expected[1]}", "train it again")
+        raise InputError(
+            path, f"maps {shapes[0]} to {shapes[1]}, the data needs {expected[0]} to {expected[1]}", "train it again"
+        )
     return model
 
 

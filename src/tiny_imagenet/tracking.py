@@ -18,8 +18,8 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
 import numpy as np
-from mlflow.entities import DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.entities import Dataset as DatasetEntity
+from mlflow.entities import DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
@@ -30,6 +30,7 @@ from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.lifecycle import Stopped
 
 Row = Mapping[str, float]
+SQLITE = "sqlite:///"
 
 logging.getLogger("mlflow").setLevel(logging.WARNING)
 
@@ -73,7 +74,9 @@ class Run:
         if self._monitor:
             self._monitor.finish()
         if self._pending and not self._flush():
-            print(f"warning: tracking: {len(self._pending)} values were not logged; history.csv has them", file=sys.stderr)
+            print(
+                f"warning: tracking: {len(self._pending)} values were not logged; history.csv has them", file=sys.stderr
+            )
         stopped = kind is not None and issubclass(kind, (Stopped, KeyboardInterrupt))
         status = "KILLED" if stopped else "FAILED" if kind else "FINISHED"
         self._try(lambda: self.client.set_terminated(self.run_id, status))
@@ -107,7 +110,9 @@ class Run:
         While the store does not answer, metrics are kept and the training goes on.
         """
         now = _now()
-        self._pending += [Metric(key, float(value), now, int(row["epoch"])) for key, value in row.items() if key != "epoch"]
+        self._pending += [
+            Metric(key, float(value), now, int(row["epoch"])) for key, value in row.items() if key != "epoch"
+        ]
         self._flush()
 
     def _flush(self) -> bool:
@@ -159,7 +164,7 @@ def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
 
 
 def log_evaluation(root: Path, experiment: str, run_id: str, metrics: Mapping[str, float], folder: Path) -> None:
-    """Adds final values, and the files of a folder as artifacts, to a run that has ended; warns if the store lacks it."""
+    """Adds final values and the files of a folder to a run that has ended; warns if the store lacks it."""
     try:
         client, _ = _open_store(root.resolve(), experiment)
         client.log_batch(run_id, metrics=[Metric(f"final_val_{k}", float(v), _now(), 0) for k, v in metrics.items()])
@@ -173,22 +178,23 @@ def _now() -> int:
 
 
 def _store_uri(root: Path) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{root / 'mlruns' / 'mlflow.db'}"
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root / 'mlruns' / 'mlflow.db'}"
 
 
 def _open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     """Opens the store and the experiment, making both once: two processes at it at the same time would race."""
-    store = root / "mlruns"
+    uri = _store_uri(root)
+    is_file = uri.startswith(SQLITE)
+    store = Path(uri.removeprefix(SQLITE)).parent if is_file else root / "mlruns"
     store.mkdir(parents=True, exist_ok=True)
     with (store / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        mlflow.set_tracking_uri(_store_uri(root))
+        mlflow.set_tracking_uri(uri)
         client = MlflowClient()
         found = client.get_experiment_by_name(experiment)
         if found:
             return client, found.experiment_id
-        local = _store_uri(root).startswith("sqlite:")
-        return client, client.create_experiment(experiment, (store / "artifacts").as_uri() if local else None)
+        return client, client.create_experiment(experiment, (store / "artifacts").as_uri() if is_file else None)
 
 
 def _first_line(error: BaseException) -> str:

@@ -16,12 +16,13 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet.checkpoint import CheckpointStore
+from tiny_imagenet.decoding import Images
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation import TOP_K, score
+from tiny_imagenet.evaluation import TOP_K, l2_term, score
 from tiny_imagenet.inference import make_predictor
-from tiny_imagenet.input_pipeline import Images, epoch_order, make_batch
+from tiny_imagenet.input_pipeline import epoch_order, make_batch
 from tiny_imagenet.lifecycle import Stopped
-from tiny_imagenet.optimization import add_l2_gradients, build_optimizer, l2_factors, l2_term
+from tiny_imagenet.optimization import add_l2_gradients, build_optimizer, l2_factors
 
 LAUNCH_SECONDS = 0.5  # steps are launched in groups of about this long: between groups the loop listens and saves
 SUMS = ("loss", "top_1_accuracy", "top_5_accuracy")
@@ -78,9 +79,13 @@ class Trainer:
         self.val_images = val_images
         self.steps_per_epoch = len(train_images.labels) // settings.batch_size
         if not self.steps_per_epoch:
-            raise InputError("batch_size", f"{settings.batch_size} is more than the {len(train_images.labels)} images", "lower it")
+            raise InputError(
+                "batch_size", f"{settings.batch_size} is more than the {len(train_images.labels)} images", "lower it"
+            )
         if settings.batch_size % strategy.num_replicas_in_sync:
-            raise InputError("batch_size", f"cannot be shared by {strategy.num_replicas_in_sync} devices", "use a multiple of them")
+            raise InputError(
+                "batch_size", f"cannot be shared by {strategy.num_replicas_in_sync} devices", "use a multiple of them"
+            )
         with strategy.scope():
             self.optimizer = build_optimizer(settings.optimizer, settings.lr)
             self.optimizer.build(model.trainable_variables)
@@ -106,8 +111,8 @@ class Trainer:
         self,
         about: Mapping[str, Any],
         *,
-        on_epoch: Callable[[Row], None],
-        on_steps: Callable[[int], None],
+        on_epoch: Callable[[Row], object],
+        on_steps: Callable[[int], object],
         stop: Callable[[], bool],
     ) -> list[Row]:
         """Trains to the end.
@@ -134,7 +139,7 @@ class Trainer:
         return self.progress.history
 
     def _finish_epoch_steps(
-        self, about: Mapping[str, Any], on_steps: Callable[[int], None], stop: Callable[[], bool]
+        self, about: Mapping[str, Any], on_steps: Callable[[int], object], stop: Callable[[], bool]
     ) -> None:
         progress, epoch = self.progress, len(self.progress.history)
         end = (epoch + 1) * self.steps_per_epoch
@@ -163,7 +168,9 @@ class Trainer:
         finite = np.isfinite(sums[:, 0])
         if not finite.all():
             step = self.progress.step + int(np.argmin(finite))
-            raise PipelineError("lr", f"the loss is not finite at step {step} with lr {self.settings.lr:g}", "lower `lr`")
+            raise PipelineError(
+                "lr", f"the loss is not finite at step {step} with lr {self.settings.lr:g}", "lower `lr`"
+            )
         for row in sums:  # one by one: the sums do not depend on how steps were grouped
             self.progress.sums = [total + float(value) for total, value in zip(self.progress.sums, row, strict=True)]
         self.progress.step += count

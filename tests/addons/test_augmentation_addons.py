@@ -10,7 +10,9 @@ from tiny_imagenet import augmentation
 
 SIZE = 64
 REFERENCE = os.environ.get("TFA_REFERENCE")
-pytestmark = pytest.mark.skipif(not REFERENCE, reason="needs tensorflow-addons' own environment: run `make test-addons`")
+pytestmark = pytest.mark.skipif(
+    not REFERENCE, reason="needs tensorflow-addons' own environment: run `make test-addons`"
+)
 
 
 @pytest.fixture(scope="module")

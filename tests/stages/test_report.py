@@ -119,9 +119,9 @@ def test_a_missing_model_is_named_and_the_old_report_stays(project: Path) -> Non
 
 
 def test_damaged_predictions_are_named(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = project / "models" / "vgg" / "predictions.npz"
+    path = project / "metrics" / "vgg" / "predictions.npz"
     held = path.read_bytes()
     path.write_bytes(b"PK")
-    with pytest.raises(InputError, match=r"models/vgg/predictions\.npz: results of the model 'vgg': cannot be read"):
+    with pytest.raises(InputError, match=r"metrics/vgg/predictions\.npz: results of the model 'vgg': cannot be read"):
         run_here(project, monkeypatch)
     path.write_bytes(held)

@@ -1,0 +1,76 @@
+# `make` prints what there is. PYTHON chooses the interpreter (3.10 to 3.13) that the environment is made with.
+PYTHON ?= python3
+PYTHON_ADDONS ?= python3.11
+READY := .venv/ready
+ADDONS_READY := .venv-addons/ready
+STORE := sqlite:///$(CURDIR)/mlruns/mlflow.db
+PORT ?= 5000
+
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+export MLFLOW_DISABLE_TELEMETRY := true
+export DVC_NO_ANALYTICS := 1
+export TF_CPP_MIN_LOG_LEVEL := 2
+
+.PHONY: help demo repro ui test test-slow test-addons lint format lock clean
+.DEFAULT_GOAL := help
+
+help: ## print this
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
+
+demo: $(READY) ## the whole pipeline on the embedded digits, in a copy of the checkout (.demo); about 4 minutes
+	@rm -rf .demo && mkdir .demo
+	@git ls-files -z --cached --others --exclude-standard | tar --null -cf - -T - | tar -xf - -C .demo
+	@cd .demo && git init -q . && git add -A && git -c user.name=demo -c user.email=demo@localhost commit -qm demo
+	@cd .demo && MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-$(STORE)}" dvc exp run --name demo \
+		-S dataset=digits -S lr=0.05 -S batch_size=25 -S epochs=6
+	@cat .demo/reports/table.md
+	@echo && echo "The page: .demo/reports/index.html    The runs: make ui"
+
+repro: $(READY) ## the pipeline on Tiny ImageNet: downloads it, or takes the archive that TINY_IMAGENET_ARCHIVE names
+	dvc repro
+
+ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
+	@mkdir -p mlruns
+	mlflow server --backend-store-uri $(STORE) --default-artifact-root file://$(CURDIR)/mlruns/artifacts \
+		--host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
+
+test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
+	pytest -m "not slow"
+
+test-slow: $(READY) ## the long suite
+	pytest -m slow
+
+test-addons: $(READY) $(ADDONS_READY) ## the augmentation against tensorflow-addons, pixel for pixel (needs Python 3.11)
+	.venv-addons/bin/python tests/addons/reference.py .venv-addons/reference.npz
+	TFA_REFERENCE=.venv-addons/reference.npz pytest tests/addons
+
+lint: $(READY) ## ruff and mypy
+	ruff check .
+	ruff format --check .
+	mypy
+
+format: $(READY) ## put the code in shape
+	ruff check --fix .
+	ruff format .
+
+lock: ## pin every dependency anew, with hashes (needs uv)
+	uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
+		--group dev pyproject.toml -o requirements.lock
+	cd tests/addons && uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		requirements.in -o requirements.lock
+
+clean: ## remove the environments, the demo and the caches (no data, model or run)
+	rm -rf .venv .venv-addons .demo .cache .mypy_cache .pytest_cache .ruff_cache
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
+		{ echo "error: make: $(PYTHON) is not Python 3.10 to 3.13; name one, as in make PYTHON=python3.12 ..." >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(ADDONS_READY): tests/addons/requirements.lock
+	$(PYTHON_ADDONS) -m venv .venv-addons
+	.venv-addons/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r tests/addons/requirements.lock
+	@touch $@
