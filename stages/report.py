@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tiny_imagenet.evaluation import short_names
+from tiny_imagenet.classes import short_names
 from tiny_imagenet.examples import choose_labels, draw_examples, draw_variants, first_examples
 from tiny_imagenet.figures import to_svg
 from tiny_imagenet.lifecycle import stage_process
@@ -36,7 +36,7 @@ def main() -> None:
         figures=figures | {name: to_svg(figure) for name, figure in pictures.items()},
         unknown_examples=unknown,
         data_report=data_report,
-        parameters=as_flat(params),
+        parameters={name: {"seed": params.seed} | as_flat(model) for name, model in params.models.items()},
     )
     write_report(REPORTS, results, page, figures, pictures)
     print(f"{as_text(comparison(results))}\n\n{REPORTS / 'index.html'}")
@@ -49,7 +49,7 @@ def draw_pictures(params: Params, manifest: Manifest, labels: list[int], model: 
         verify_split(RECORDS, manifest, split)
     train, val = (first_examples(iterate_examples(RECORDS, manifest, split), labels) for split in ("train", "val"))
     augmentation = dataclasses.asdict(params.models[model].recipe.augmentation)
-    names = short_names([dataclasses.asdict(item) for item in manifest.classes])
+    names = short_names(manifest.classes)
     pictures = draw_examples(val, predictions, names)
     return pictures | {"augmentation": draw_variants(train, (params.seed, 0), **augmentation)}
 

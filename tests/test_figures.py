@@ -44,7 +44,7 @@ def test_svg_and_png_have_the_same_bytes_twice_and_name_no_date_or_program(tmp_p
     write_model(tmp_path, "vgg", ["zero", "one"], epochs=3)
 
     def draw() -> dict[str, str]:
-        result = load_result("vgg", tmp_path / "metrics/vgg", tmp_path / "models/vgg/architecture.json", PUBLISHED)
+        result = load_result("vgg", tmp_path / "metrics" / "vgg", PUBLISHED)
         return {name: to_svg(figure) for name, figure in draw_results([result]).items()}
 
     first = draw()

@@ -184,7 +184,7 @@ def draw_calibration(bins: Mapping[str, Sequence[Mapping[str, Any]]], errors: Ma
     axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
     axes.set_xlabel("confidence in the first guess, %")
     axes.set_ylabel("accuracy, %")
-    axes.legend(title="calibration error, points", title_fontsize=8, alignment="left", loc="upper left")
+    figure.legend(loc="outside upper left", ncols=2, title="expected calibration error, points", title_fontsize=8)
     return figure
 
 

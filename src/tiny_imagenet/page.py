@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from tiny_imagenet.examples import first_name
 from tiny_imagenet.figures import INK, MUTED, PAPER, RULE
+from tiny_imagenet.params import as_flat
 from tiny_imagenet.reporting import best, comparison, is_short
 from tiny_imagenet.results import Result, Row
 from tiny_imagenet.tfrecords import Manifest
@@ -28,17 +29,18 @@ def render_page(
     figures: Mapping[str, str],
     unknown_examples: Sequence[str],
     data_report: Mapping[str, Any],
-    parameters: Mapping[str, Any],
+    parameters: Mapping[str, Mapping[str, Any]],
 ) -> str:
     """Returns the page.
 
     Args:
         manifest: Of the dataset's records.
         results: The models' results.
-        figures: SVG by name: accuracy, calibration, curves-MODEL, architecture-MODEL, example-1 and so on, augmentation.
+        figures: SVG by name: accuracy, calibration, curves-MODEL, architecture-MODEL, example-1 and so on,
+            augmentation.
         unknown_examples: Names asked for that no class of the dataset has.
         data_report: What preprocess found in the data.
-        parameters: The effective parameters, flat.
+        parameters: The effective parameters of each model.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -47,7 +49,7 @@ def render_page(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"first_name": first_name, "label": _label, "value": _value}
+    environment.filters |= {"first_name": first_name, "label": _label, "value": _value, "rows": _rows}
     return environment.get_template(TEMPLATE).render(
         manifest=manifest,
         results=results,
@@ -99,9 +101,16 @@ def _versions(results: Sequence[Result]) -> str:
     return ", ".join(f"{program} {' and '.join(found)}" for program, found in versions.items())
 
 
+def _rows(nodes: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:
+    """Returns nested mappings, one a column, as rows: a dotted key and its value in each, "" where there is none."""
+    columns = [as_flat(node) for node in nodes.values()]
+    keys = dict.fromkeys(key for column in columns for key in column)
+    return [(key, [column.get(key, "") for column in columns]) for key in keys]
+
+
 def _label(key: object) -> str:
-    """Returns a key as people read it: byte identical images, of byte_identical_images."""
-    return str(key).replace("_", " ")
+    """Returns a key as people read it: "jpeg bytes, mean" of "jpeg_bytes.mean"."""
+    return str(key).replace("_", " ").replace(".", ", ")
 
 
 def _value(value: object) -> str:

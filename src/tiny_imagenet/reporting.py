@@ -145,7 +145,7 @@ def duration(seconds: float) -> str:
 def _flop(number: float) -> str:
     exponent = min(18, max(6, 3 * int(math.log10(max(number, 1.0)) // 3)))
     prefix = {6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}[exponent]
-    return f"{number / 10**exponent:.2f} {prefix}FLOP"
+    return f"{number / 10**exponent:.3g} {prefix}FLOP"
 
 
 def _escape_markdown(text: str) -> str:
