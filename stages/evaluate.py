@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from pathlib import Path
 
+from tiny_imagenet.classes import short_names
 from tiny_imagenet.files import write_csv, write_json, write_whole
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.params import Params, load_params
@@ -51,14 +51,13 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
         "ece": error,
     }
     evaluation.require_finite(results, f"models.{name}")
-    classes = [dataclasses.asdict(each) for each in manifest.classes]
     top, probabilities = evaluation.top_predictions(logits)
-    names = evaluation.short_names(classes)
+    names = short_names(manifest.classes)
 
     with write_whole(metrics / "predictions.npz") as aside:
         losses = evaluation.cross_entropy(logits, val.labels).astype(np.float32)
         np.savez(aside, label=val.labels, top_5=top, top_5_probability=probabilities, loss=losses)
-    write_csv(metrics / "per_class.csv", evaluation.per_class(logits, val.labels, classes))
+    write_csv(metrics / "per_class.csv", evaluation.per_class(logits, val.labels, manifest.classes))
     write_csv(metrics / "calibration.csv", bins)
     write_csv(
         metrics / "confusion.csv",

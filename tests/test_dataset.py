@@ -5,7 +5,8 @@ import pytest
 from tests.tiny_archive import WNIDS, members, write_archive
 
 from tiny_imagenet.archive import Archive
-from tiny_imagenet.dataset import NO_LABEL, Class, Dataset, hold_out, load_dataset, shuffle_train
+from tiny_imagenet.classes import NO_LABEL, Class
+from tiny_imagenet.dataset import Dataset, hold_out, load_dataset, shuffle_train
 from tiny_imagenet.errors import InputError
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tiny_imagenet.dataset import Class
+from tiny_imagenet.classes import Class
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.tfrecords import (
     MANIFEST,

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations_with_replacement
 from typing import Any, NamedTuple
 
-from tiny_imagenet.dataset import NO_LABEL, Class, Dataset, Image
+from tiny_imagenet.classes import NO_LABEL, Class
+from tiny_imagenet.dataset import Dataset, Image
 from tiny_imagenet.findings import Findings
 
 MAX_LISTED = 20  # of each kind of finding; the counts are of all

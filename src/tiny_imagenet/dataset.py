@@ -9,22 +9,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import ConfigDict
-from pydantic.dataclasses import dataclass
 
 from tiny_imagenet.archive import Archive
+from tiny_imagenet.classes import NO_LABEL, Class
 from tiny_imagenet.errors import InputError
 
-NO_LABEL = -1  # of an image whose class was never published
 MEND = "mend the archive, or fetch it again"
-
-
-@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
-class Class:
-    """A class of images; its label is its place in `wnids.txt`."""
-
-    wnid: str
-    words: str
 
 
 class Image(NamedTuple):

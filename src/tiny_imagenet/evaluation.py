@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tiny_imagenet.classes import Class
 from tiny_imagenet.errors import PipelineError
 
 TOP_K = 5
@@ -88,29 +89,29 @@ def calibration(logits: np.ndarray, labels: np.ndarray, bins: int) -> tuple[floa
     return error, rows
 
 
-def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Mapping[str, str]]) -> list[dict[str, Any]]:
+def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Class]) -> list[dict[str, Any]]:
     """Returns for each class its accuracies and the class it is most often taken for.
 
     Args:
         logits: float (images, classes).
         labels: int (images,).
-        classes: For each label its `wnid` and `words`.
+        classes: The class of each label.
     """
     rank, predicted = true_class_rank(logits, labels), top_predictions(logits, 1)[0][:, 0]
     rows = []
-    for label, names in enumerate(classes):
+    for label, each in enumerate(classes):
         mine = labels == label
         count = int(np.count_nonzero(mine))
         mistakes = np.bincount(predicted[mine & (predicted != label)], minlength=len(classes))
         worst = int(mistakes.argmax())
         rows.append(
             {
-                "wnid": names["wnid"],
-                "words": names["words"],
+                "wnid": each.wnid,
+                "words": each.words,
                 "num_images": count,
                 "top_1_accuracy": np.count_nonzero(rank[mine] < 1) / count if count else "",
                 "top_5_accuracy": np.count_nonzero(rank[mine] < TOP_K) / count if count else "",
-                "most_confused_with": classes[worst]["words"] if mistakes[worst] else "",
+                "most_confused_with": classes[worst].words if mistakes[worst] else "",
                 "most_confused_count": int(mistakes[worst]),
             }
         )
@@ -120,12 +121,6 @@ def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Mapping[
 def l2_term(model: Any) -> float:
     """Returns a Keras model's regularisation loss: what `objective` holds beside the cross-entropy."""
     return float(sum(float(loss) for loss in model.losses))
-
-
-def short_names(classes: Sequence[Mapping[str, str]]) -> list[str]:
-    """Returns the first of each class's words, with its wnid where another class has the same."""
-    first = [names["words"].split(",")[0].strip() for names in classes]
-    return [f"{n} ({c['wnid']})" if first.count(n) > 1 else n for n, c in zip(first, classes, strict=True)]
 
 
 def require_finite(values: Mapping[str, Any], where: str) -> None:

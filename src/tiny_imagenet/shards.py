@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tiny_imagenet.archive import Archive
-from tiny_imagenet.dataset import NO_LABEL, Class, Dataset, Image
+from tiny_imagenet.classes import NO_LABEL, Class
+from tiny_imagenet.dataset import Dataset, Image
 from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.findings import Findings, inspect
 from tiny_imagenet.jpeg import decode

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 
-from tiny_imagenet.dataset import Class
+from tiny_imagenet.classes import Class
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.files import sha256_of, write_json
 
