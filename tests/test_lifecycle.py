@@ -1,0 +1,86 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tiny_imagenet import lifecycle
+from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.lifecycle import Stopped, StopRequest, stage_process
+
+
+@pytest.fixture
+def former_handlers() -> Iterator[None]:
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    kept = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, kept, strict=True):
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "line"),
+    [
+        (InputError("a", "b", "c"), 2, "error: train: a: b; c\n"),
+        (PipelineError("a", "b", "c"), 1, "error: train: a: b; c\n"),
+        (Stopped("stopped at step 3"), 143, "train: stopped at step 3\n"),
+    ],
+)
+def test_an_end_is_one_line_and_a_status(
+    capfd: pytest.CaptureFixture[str], error: Exception, status: int, line: str
+) -> None:
+    with pytest.raises(SystemExit) as ended, stage_process("train"):
+        raise error
+    assert ended.value.code == status
+    assert capfd.readouterr() == ("", line)
+
+
+def test_a_bug_keeps_its_traceback() -> None:
+    with pytest.raises(ZeroDivisionError), stage_process("train"):
+        _ = 1 / 0
+
+
+@pytest.mark.usefixtures("former_handlers")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_asks_for_a_stop(number: signal.Signals) -> None:
+    stop = StopRequest()
+    assert not stop()
+    os.kill(os.getpid(), number)
+    assert stop()
+
+
+@pytest.mark.usefixtures("former_handlers")
+def test_a_second_interrupt_ends_at_once() -> None:
+    stop = StopRequest()
+    os.kill(os.getpid(), signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+    assert stop()
+
+
+def test_a_stage_ends_when_the_process_that_started_it_is_killed() -> None:
+    stage = (
+        "import time\n"
+        "from tiny_imagenet.lifecycle import stage_process\n"
+        "with stage_process('train'):\n"
+        "    print('begun', flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    begin = f"subprocess.Popen([sys.executable, '-c', {stage!r}])"
+    parent = f"import subprocess, sys; print({begin}.pid, flush=True); input()"
+    environment = os.environ | {"PYTHONPATH": str(Path(lifecycle.__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", parent], env=environment, text=True, **pipes) as process:
+        assert process.stdout is not None
+        child = psutil.Process(int(process.stdout.readline()))
+        assert process.stdout.readline() == "begun\n"
+        process.kill()
+        killed = time.monotonic()
+        psutil.wait_procs([child], timeout=10)
+        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert time.monotonic() - killed < 10
