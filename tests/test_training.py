@@ -1,0 +1,340 @@
+"""The loop on tiny images: exact repetition, exact resume, several devices, and what it counts."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from tests.tiny_records import AUGMENTATION, REPOSITORY
+
+from tiny_imagenet import devices  # before TensorFlow
+from tiny_imagenet.checkpoint import CheckpointStore
+from tiny_imagenet.decoding import Images
+from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.evaluation import l2_term, score
+from tiny_imagenet.inference import make_predictor
+from tiny_imagenet.input_pipeline import epoch_order, make_batch
+from tiny_imagenet.lifecycle import Stopped
+from tiny_imagenet.models import build_model
+from tiny_imagenet.training import Settings, Trainer
+
+# isort: split
+import tensorflow as tf
+
+TIMES = ("seconds", "images_per_second")
+L2 = 0.01
+SETTINGS: dict[str, Any] = {
+    "seed": 1,
+    "optimizer": "sgd",
+    "lr": 0.1,
+    "epochs": 2,
+    "batch_size": 8,
+    "eval_batch_size": 4,
+    "augmentation": AUGMENTATION,
+    "checkpoint_seconds": 1e9,
+}
+
+
+def make_images(count: int, seed: int, num_classes: int = 7) -> Images:
+    rng = np.random.default_rng(seed)
+    return Images(
+        rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8), rng.integers(0, num_classes, count).astype(np.int32)
+    )
+
+
+TRAIN, VAL = make_images(35, 0), make_images(10, 1)  # neither a multiple of its batch size
+
+
+def make_trainer(
+    folder: Path,
+    *,
+    dropout: float = 0.3,
+    model_seed: int = 1,
+    train: Images = TRAIN,
+    val: Images = VAL,
+    num_classes: int = 7,
+    strategy: Any = None,
+    **settings: Any,
+) -> Trainer:
+    strategy = strategy or devices.make_strategy("cpu")
+    with strategy.scope():
+        model = build_model(
+            "simple_cnn",
+            image_size=12,
+            num_classes=num_classes,
+            dropout=dropout,
+            l2=L2,
+            seed=model_seed,
+            filters=4,
+            hidden_units=8,
+        )
+    return Trainer(model, strategy, train, val, Settings(**SETTINGS | settings), CheckpointStore(folder))
+
+
+def run(
+    trainer: Trainer, stop: Callable[[], bool] = lambda: False, about: Mapping[str, Any] | None = None
+) -> list[dict[str, float]]:
+    return trainer.run(about or {}, on_epoch=lambda row: None, on_steps=lambda count: None, stop=stop)
+
+
+def state(trainer: Trainer) -> tuple[list[bytes], list[dict[str, float]]]:
+    """Returns everything that must be equal to the bit."""
+    variables = [np.asarray(each).tobytes() for each in [*trainer.model.variables, *trainer.optimizer.variables]]
+    rows = [{key: value for key, value in row.items() if key not in TIMES} for row in trainer.progress.history]
+    return variables, rows
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[bytes], list[dict[str, float]]]:
+    """A training of two epochs of four steps, never stopped."""
+    trainer = make_trainer(tmp_path_factory.mktemp("whole"))
+    run(trainer)
+    return state(trainer)
+
+
+def test_two_runs_are_the_same_run(whole: Any, tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path)
+    assert run(trainer) == trainer.progress.history
+    assert state(trainer) == whole
+
+
+def test_grouping_steps_changes_nothing(whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny_imagenet.training.LAUNCH_SECONDS", 0.0)
+    taken: list[int] = []
+    trainer = make_trainer(tmp_path)
+    trainer.run({}, on_epoch=lambda row: None, on_steps=taken.append, stop=lambda: False)
+    assert taken == [1] * 8
+    assert state(trainer) == whole
+
+
+@pytest.mark.parametrize("last", [1, 3, 4, 6, 8])
+def test_stopped_at_any_step_and_resumed_is_never_stopped(
+    whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    monkeypatch.setattr("tiny_imagenet.training.LAUNCH_SECONDS", 0.0)
+    first = make_trainer(tmp_path)
+    with pytest.raises(Stopped, match=f"stopped at step {last}, which is saved"):
+        run(first, lambda: first.progress.step == last, {"run_id": "a"})
+    second = make_trainer(tmp_path, model_seed=99)  # its own weights do not matter
+    about = second.restore()
+    assert about is not None
+    assert about["run_id"] == "a"
+    assert second.progress.step == last
+    run(second)
+    assert state(second) == whole
+
+
+def test_killed_after_a_save_on_the_way_and_resumed_is_never_killed(
+    whole: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill() -> bool:
+        if first.progress.step == 6:  # step 5 is saved, step 6 is lost
+            raise Killed
+        return False
+
+    monkeypatch.setattr("tiny_imagenet.training.LAUNCH_SECONDS", 0.0)
+    first = make_trainer(tmp_path, checkpoint_seconds=1e-9)
+    with pytest.raises(Killed):
+        run(first, kill)
+    second = make_trainer(tmp_path)
+    assert second.restore() is not None
+    assert second.progress.step == 5
+    run(second)
+    assert state(second) == whole
+
+
+def test_an_epoch_is_saved_before_it_is_told(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(row: dict[str, float]) -> None:
+        raise Killed
+
+    trainer = make_trainer(tmp_path)
+    with pytest.raises(Killed):
+        trainer.run({}, on_epoch=kill, on_steps=lambda count: None, stop=lambda: False)
+    other = make_trainer(tmp_path)
+    assert other.restore() is not None
+    assert state(other) == state(trainer)
+    assert len(other.progress.history) == 1
+
+
+def test_a_finished_training_is_restored_as_it_ended(whole: Any, tmp_path: Path) -> None:
+    run(make_trainer(tmp_path))
+    other = make_trainer(tmp_path)
+    other.restore()
+    assert run(other) == other.progress.history
+    assert state(other) == whole
+
+
+def test_nothing_to_restore(tmp_path: Path) -> None:
+    assert make_trainer(tmp_path).restore() is None
+
+
+@pytest.mark.parametrize("changes", [{"seed": 2}, {"lr": 0.2}, {"dropout": 0.0}, {"batch_size": 7}, {"model_seed": 2}])
+def test_every_setting_counts(whole: Any, tmp_path: Path, changes: dict[str, Any]) -> None:
+    trainer = make_trainer(tmp_path, epochs=1, **changes)
+    run(trainer)
+    assert trainer.progress.history[0]["loss"] != whole[1][0]["loss"]
+
+
+def test_a_step_is_that_of_the_definition(tmp_path: Path) -> None:
+    """One step of plain SGD on cross-entropy + L2, its gradients from Keras's own losses; its row counted by hand."""
+    trainer = make_trainer(tmp_path, dropout=0.0, epochs=1, batch_size=20)
+    other = make_trainer(tmp_path / "other", dropout=0.0).model
+    order = epoch_order(1, 0, 35)[:20]
+    images, labels = make_batch(
+        tf.constant(TRAIN.images),
+        tf.constant(TRAIN.labels),
+        tf.constant(order),
+        seed=1,
+        step=tf.constant(0),
+        part=tf.constant(0),
+        num_parts=1,
+        settings=AUGMENTATION,
+    )
+    with tf.GradientTape() as tape:
+        logits = other(images, training=True)
+        cross_entropy = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(labels, logits)
+        objective = cross_entropy + tf.add_n(other.losses)
+    expected = np.asarray(logits)
+    variables = [each.value for each in other.trainable_variables]
+    for variable, gradient in zip(variables, tape.gradient(objective, variables), strict=True):
+        variable.assign_sub(0.1 * gradient)
+
+    (row,) = run(trainer)
+    for ours, theirs in zip(trainer.model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7)
+    by_hand = score(expected, np.asarray(labels))
+    assert row["loss"] == pytest.approx(by_hand["loss"], rel=1e-6)
+    assert row["top_1_accuracy"] == pytest.approx(by_hand["top_1_accuracy"])
+    assert row["top_5_accuracy"] == pytest.approx(by_hand["top_5_accuracy"])
+    assert row["objective"] == pytest.approx(row["loss"] + l2_term(other), rel=1e-6)
+    assert (row["epoch"], row["lr"]) == (1, 0.1)
+
+
+def test_every_val_image_is_counted(tmp_path: Path) -> None:
+    """Ten images in batches of four: the last two count as much as the others."""
+    trainer = make_trainer(tmp_path, epochs=1)
+    (row,) = run(trainer)
+    logits = np.asarray(trainer.model(VAL.images.astype(np.float32), training=False))
+    expected = score(logits, VAL.labels)
+    assert row["val_loss"] == pytest.approx(expected["loss"], rel=1e-6)
+    assert row["val_top_1_accuracy"] == expected["top_1_accuracy"]
+    assert row["val_top_5_accuracy"] == expected["top_5_accuracy"]
+    assert row["val_objective"] == pytest.approx(expected["loss"] + l2_term(trainer.model))
+    assert not np.allclose(make_predictor(trainer.model, 4)(VAL.images[:8]).mean(), logits.mean())
+
+
+def test_the_columns_of_the_history(whole: Any) -> None:
+    names = ("loss", "objective", "top_1_accuracy", "top_5_accuracy")
+    assert [list(row) for row in whole[1]] == [["epoch", "lr", *names, *(f"val_{name}" for name in names)]] * 2
+    assert [row["epoch"] for row in whole[1]] == [1, 2]
+
+
+def test_fewer_than_five_classes(tmp_path: Path) -> None:
+    trainer = make_trainer(tmp_path, epochs=1, train=make_images(16, 0, 3), val=make_images(5, 1, 3), num_classes=3)
+    (row,) = run(trainer)
+    assert (row["top_5_accuracy"], row["val_top_5_accuracy"]) == (1.0, 1.0)
+
+
+def test_it_learns(tmp_path: Path) -> None:
+    """Classes that brightness tells apart: the machinery moves the weights the right way."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 64).astype(np.int32)
+    pixels = rng.integers(0, 100, (64, 12, 12, 3)) + 150 * labels[:, None, None, None]
+    images = Images(pixels.astype(np.uint8), labels)
+    plain = AUGMENTATION | {"brightness": (1.0, 1.0)}
+    history = run(
+        make_trainer(tmp_path, train=images, val=images, num_classes=2, augmentation=plain, epochs=15, dropout=0.0)
+    )
+    assert history[-1]["val_top_1_accuracy"] == 1.0
+    assert history[-1]["loss"] < 0.5 * history[0]["loss"]
+
+
+def test_a_loss_that_is_not_finite_names_step_and_lr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tiny_imagenet.training.LAUNCH_SECONDS", 0.0)
+    trainer = make_trainer(tmp_path, lr=1e30)
+    with pytest.raises(PipelineError, match=r"lr: the loss is not finite .* with lr 1e\+30; lower `lr`") as caught:
+        run(trainer)
+    assert caught.value.exit_status == 1
+    assert 0 < trainer.progress.step < 4
+    assert f" at step {trainer.progress.step} " in str(caught.value)
+    assert trainer.restore() is None
+
+
+def test_a_loss_lost_in_the_middle_of_a_group_names_its_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trainer = make_trainer(tmp_path)
+    sums = np.ones((4, 3), np.float32)
+    sums[2, 0] = np.nan
+    trainer.launch = lambda first, count: tf.constant(sums)
+    trainer.progress.step = 8
+    with pytest.raises(PipelineError, match="not finite at step 10 "):
+        trainer._take_steps(4)
+
+
+def test_memory_that_is_too_small_names_the_batch_size(tmp_path: Path) -> None:
+    def launch(first: Any, count: Any) -> Any:
+        raise tf.errors.ResourceExhaustedError(None, None, "OOM\nwhen allocating")
+
+    trainer = make_trainer(tmp_path)
+    trainer.launch = launch
+    with pytest.raises(PipelineError, match="batch_size: 8 images do not fit into memory; lower it"):
+        run(trainer)
+
+
+def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="batch_size: 36 is more than the 35 images; lower it"):
+        make_trainer(tmp_path, batch_size=36)
+    make_trainer(tmp_path, batch_size=35)
+
+
+def train_on_two_devices(folder: Path) -> dict[str, Any]:
+    """Runs in a process of its own: logical devices are made before anything else."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    found: dict[str, Any] = {}
+    for dropout in (0.0, 0.3):
+        for replay in ("", " again"):
+            strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+            trainer = make_trainer(folder / f"{dropout}{replay}", dropout=dropout, strategy=strategy)
+            history = run(trainer)
+            weights = [each.tolist() for each in trainer.model.get_weights()]
+            found[f"{dropout}{replay}"] = {"weights": weights, "history": history}
+    try:
+        make_trainer(folder / "odd", strategy=strategy, batch_size=9)
+    except InputError as error:
+        found["odd"] = str(error)
+    return found
+
+
+def test_two_devices_are_one_device(tmp_path: Path) -> None:
+    code = (
+        "import json, sys; from pathlib import Path; from tests.test_training import train_on_two_devices\n"
+        "print(json.dumps(train_on_two_devices(Path(sys.argv[1]))))"
+    )
+    environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    two = json.loads(done.stdout.splitlines()[-1])
+    one = make_trainer(tmp_path / "one", dropout=0.0)
+    run(one)
+    for ours, theirs in zip(two["0.0"]["weights"], one.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    for ours, theirs in zip(two["0.0"]["history"], one.progress.history, strict=True):
+        for key in ours.keys() - set(TIMES):
+            assert ours[key] == pytest.approx(theirs[key], abs=1e-6), key
+    assert two["0.3"]["weights"] == two["0.3 again"]["weights"]
+    assert two["0.3"]["weights"] != two["0.0"]["weights"]
+    assert two["odd"] == "batch_size: cannot be shared by 2 devices; use a multiple of them"
