@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -44,6 +43,9 @@ def main() -> None:
 
 def draw_pictures(params: Params, manifest: Manifest, labels: list[int], model: str) -> dict[str, Figure]:
     """Draws the pictures that show images of the dataset: the model's guesses, and what augmentation does."""
+    from tiny_imagenet import devices
+
+    devices.make_strategy("cpu")  # a few images need no GPU
     predictions = load_predictions(model, METRICS / model / "predictions.npz")
     for split in ("train", "val"):
         verify_split(RECORDS, manifest, split)
@@ -55,6 +57,5 @@ def draw_pictures(params: Params, manifest: Manifest, labels: list[int], model: 
 
 
 if __name__ == "__main__":
-    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "2"}  # a few images need no GPU
     with stage_process("report"):
         main()

@@ -15,7 +15,12 @@ class PipelineError(Exception):
     exit_status = 1
 
     def __init__(self, where: object, what: str, todo: str) -> None:
-        super().__init__(f"{where}: {what}; {todo}".replace("\n", " "))
+        super().__init__(where, what, todo)
+
+    def __str__(self) -> str:
+        """Returns the line."""
+        where, what, todo = self.args
+        return f"{where}: {what}; {todo}".replace("\n", " ")
 
 
 class InputError(PipelineError):

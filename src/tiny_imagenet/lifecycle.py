@@ -24,6 +24,9 @@ def stage_process(stage: str) -> Iterator[None]:
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
         yield
+    except KeyboardInterrupt:
+        print(f"{stage}: interrupted", file=sys.stderr, flush=True)
+        sys.exit(128 + signal.SIGINT)
     except Stopped as error:
         print(f"{stage}: {error}", file=sys.stderr, flush=True)
         sys.exit(128 + signal.SIGTERM)
@@ -36,6 +39,20 @@ def _end_with_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(PARENT_CHECK_SECONDS)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def no_chatter() -> Iterator[None]:
+    """Sends what TensorFlow's C++ parts say on stderr at their start, which no setting silences, nowhere."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
 
 
 class Stopped(Exception):

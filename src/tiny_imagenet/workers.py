@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.lifecycle import no_chatter
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -46,13 +47,10 @@ def run_in_processes(
     spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
     pool = ProcessPoolExecutor(workers, spawn, _start)
     try:
-        futures = {pool.submit(_call, function, task): size for task, size in zip(tasks, sizes, strict=True)}
+        futures = {pool.submit(function, task): size for task, size in zip(tasks, sizes, strict=True)}
         with _terminate_on_failure():
             _show_progress(futures, unit)
         return [future.result() for future in futures]
-    except _Refusal as refusal:
-        kind, line = refusal.args
-        raise kind.__new__(kind, line) from None
     except BrokenProcessPool:
         what, todo = "a worker process was killed", "run again, with fewer workers if memory was short"
         raise PipelineError("workers", what, todo) from None
@@ -69,17 +67,6 @@ def _terminate_on_failure() -> Iterator[None]:
         for child in multiprocessing.active_children():
             child.terminate()
         raise
-
-
-class _Refusal(Exception):  # noqa: N818
-    """A PipelineError on its way out of a process, as its class and its line: itself it does not pickle."""
-
-
-def _call(function: Callable[[Task], Result], task: Task) -> Result:
-    try:
-        return function(task)
-    except PipelineError as error:
-        raise _Refusal(type(error), str(error)) from None
 
 
 def _show_progress(futures: dict[Future[Any], int], unit: str) -> None:
@@ -101,7 +88,7 @@ def _start() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    with _silence():
+    with no_chatter():
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
@@ -114,20 +101,6 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keeps TensorFlow's greetings, which come from C++ whatever its log level, off stderr."""
-    sys.stderr.flush()
-    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
-        os.close(nowhere)
 
 
 def _available_cores() -> int:
