@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-import yaml
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from pydantic.dataclasses import dataclass
 
 from tiny_imagenet.errors import InputError
+from tiny_imagenet.strict_yaml import check, nearest, read_yaml
 
-UNKNOWN_KEY = ("unexpected_keyword_argument", "extra_forbidden")
 STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 Int = Annotated[int, Field(strict=True)]
@@ -173,7 +170,7 @@ class Params:
     def model(self, name: str) -> Model:
         """Returns the model of that name."""
         if name not in self.models:
-            raise InputError(f"models.{name}", "no such model", _nearest(name, self.models))
+            raise InputError(f"models.{name}", "no such model", nearest(name, self.models))
         return self.models[name]
 
 
@@ -183,10 +180,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     Raises:
         InputError: Names the key at fault, what it holds and what it should hold.
     """
-    raw = _read_yaml(path)
-    file = _check(_File, raw, str(path))
+    raw = read_yaml(path)
+    file = check(_File, raw, str(path))
     if file.dataset not in file.datasets:
-        raise InputError(f"{path}: dataset", f"no dataset {file.dataset!r}", _nearest(file.dataset, file.datasets))
+        raise InputError(f"{path}: dataset", f"no dataset {file.dataset!r}", nearest(file.dataset, file.datasets))
     if not file.models:
         raise InputError(f"{path}: models", "is empty", "name at least one model")
     overrides = {key: raw[key] for key in ("lr", "epochs", "batch_size") if raw[key] is not None}
@@ -225,12 +222,12 @@ def _resolve(path: Path, name: str, entry: dict[str, Any], recipes: dict[str, An
         raise InputError(f"{where}.{missing}", "is missing", "add it")
     if architecture not in architectures():
         raise InputError(
-            f"{where}.architecture", f"no architecture {architecture!r}", _nearest(architecture, architectures())
+            f"{where}.architecture", f"no architecture {architecture!r}", nearest(architecture, architectures())
         )
     if recipe_name not in recipes:
-        raise InputError(f"{where}.recipe", f"no recipe {recipe_name!r}", _nearest(recipe_name, recipes))
-    recipe = _check(Recipe, _merge(_merge(recipes[recipe_name], rest), overrides), where)
-    return _check(
+        raise InputError(f"{where}.recipe", f"no recipe {recipe_name!r}", nearest(recipe_name, recipes))
+    recipe = check(Recipe, _merge(_merge(recipes[recipe_name], rest), overrides), where)
+    return check(
         Model,
         {
             "name": name,
@@ -255,69 +252,3 @@ def _merge(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         both = isinstance(value, dict) and isinstance(base.get(key), dict)
         merged[key] = _merge(base[key], value) if both else value
     return merged
-
-
-T = TypeVar("T")
-
-
-def _check(kind: type[T], raw: Any, where: str) -> T:
-    try:
-        return TypeAdapter(kind).validate_python(raw)
-    except ValidationError as error:
-        problem = min(error.errors(), key=lambda found: found["type"] not in UNKNOWN_KEY)
-    loc = [str(part) for part in problem["loc"]]
-    key = f"{where}: {'.'.join(loc)}" if loc else where
-    if problem["type"] in UNKNOWN_KEY:
-        raise InputError(key, "unknown key", _nearest(loc[-1], _all_keys()))
-    if problem["type"] in ("missing", "missing_argument"):
-        raise InputError(key, "is missing", "add it")
-    todo = problem["msg"][0].lower() + problem["msg"][1:]
-    shown = problem["input"]
-    raise InputError(key, f"got {shown!r}" if not isinstance(shown, dict) else "invalid", todo)
-
-
-def _all_keys() -> list[str]:
-    kinds = [item for item in globals().values() if isinstance(item, type) and dataclasses.is_dataclass(item)]
-    return sorted({field.name for kind in kinds for field in dataclasses.fields(kind)})
-
-
-def _nearest(name: str, known: Any) -> str:
-    known = [str(item) for item in known]
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"choose among {', '.join(known)}"
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML 1.2 floats (`1e-3`), as DVC reads and writes them, and no key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value]
-        for key, _ in node.value:
-            if keys.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+0123456789.")
-)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
-    except FileNotFoundError:
-        raise InputError(path, "not found", "run from the repository's root") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, f"cannot be read: {error}", "mend the file") from None
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise InputError(path, f"{place}{error.problem}", "mend the YAML") from None
-    except yaml.YAMLError as error:
-        raise InputError(path, str(error), "mend the YAML") from None
-    if not isinstance(raw, dict):
-        raise InputError(path, "is not a mapping", "restore it with git")
-    return raw

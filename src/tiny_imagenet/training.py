@@ -7,7 +7,7 @@ the optimiser's variables, the sums over the running epoch and the history of th
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -111,7 +111,7 @@ class Trainer:
         self,
         about: Mapping[str, Any],
         *,
-        on_epoch: Callable[[Row], object],
+        on_epoch: Sequence[Callable[[Row], object]],
         on_steps: Callable[[int], object],
         stop: Callable[[], bool],
     ) -> list[Row]:
@@ -119,7 +119,7 @@ class Trainer:
 
         Args:
             about: Saved with each checkpoint.
-            on_epoch: Called with each epoch's metrics, after they are saved.
+            on_epoch: Each called with each epoch's metrics, after they are saved.
             on_steps: Called with the number of steps just taken.
             stop: Asked between steps.
 
@@ -135,7 +135,8 @@ class Trainer:
             self.progress.history.append(self._epoch_metrics())
             self.progress.sums, self.progress.seconds = [0.0] * len(SUMS), 0.0
             self._save(about)
-            on_epoch(self.progress.history[-1])
+            for call in on_epoch:
+                call(self.progress.history[-1])
         return self.progress.history
 
     def _finish_epoch_steps(

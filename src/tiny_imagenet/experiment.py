@@ -1,0 +1,85 @@
+"""One training from its resolved settings to its files: what goes into the loop, and what comes out of it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tiny_imagenet.checkpoint import CheckpointStore
+from tiny_imagenet.decoding import load_images
+from tiny_imagenet.files import sha256_of, write_csv, write_json, write_whole
+from tiny_imagenet.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
+from tiny_imagenet.models import build_model
+from tiny_imagenet.tfrecords import load_manifest
+from tiny_imagenet.training import Settings, Trainer
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a result depends on."""
+    return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__}
+
+
+def build_trainer(
+    about: Mapping[str, Any],
+    strategy: tf.distribute.Strategy,
+    store: CheckpointStore,
+    *,
+    records: Path,
+    cache: Path,
+    eval_batch_size: int,
+    checkpoint_seconds: float,
+) -> Trainer:
+    """Builds the model and loads the images.
+
+    Args:
+        about: The resolved settings: `architecture`, `arguments`, `seed`, and the keys of a recipe.
+        strategy: The devices.
+        store: Where checkpoints go.
+        records: The folder of the shards.
+        cache: The folder of decoded images.
+        eval_batch_size: Val images at once.
+        checkpoint_seconds: The longest time between two checkpoints.
+    """
+    manifest = load_manifest(records)
+    with strategy.scope():
+        model = build_model(
+            about["architecture"],
+            image_size=manifest.image_size,
+            num_classes=manifest.num_classes,
+            dropout=about["dropout"],
+            l2=about["l2"],
+            seed=about["seed"],
+            **about["arguments"],
+        )
+    train_images, val_images = (load_images(records, manifest, split, cache) for split in ("train", "val"))
+    keys = ("seed", "optimizer", "lr", "epochs", "batch_size", "augmentation")
+    settings = Settings(
+        **{key: about[key] for key in keys}, eval_batch_size=eval_batch_size, checkpoint_seconds=checkpoint_seconds
+    )
+    return Trainer(model, strategy, train_images, val_images, settings, store)
+
+
+def write_results(
+    trainer: Trainer, about: Mapping[str, Any], models: Path, metrics: Path, run: Mapping[str, str]
+) -> None:
+    """Writes history.csv, training.json and architecture.json to `metrics`, model.keras and run.json to `models`."""
+    history, summary = trainer.progress.history, summarize_model(trainer.model)
+    images, seconds = trainer.progress.step * about["batch_size"], sum(row["seconds"] for row in history)
+    cost = {
+        "num_parameters": summary["num_parameters"],
+        "macs_per_image": summary["macs_per_image"],
+        "train_flops": TRAIN_FLOPS_PER_MAC * summary["macs_per_image"] * images,
+        "train_seconds": seconds,
+        "images_per_second": images / seconds,
+    }
+    write_csv(metrics / "history.csv", history)
+    write_json(metrics / "training.json", {**about, "epochs": len(history), **cost})
+    write_json(metrics / "architecture.json", summary)
+    with write_whole(models / "model.keras") as aside:
+        trainer.model.save(aside)
+    write_json(models / "run.json", {**run, "model_sha256": sha256_of(models / "model.keras")})
