@@ -3,7 +3,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -12,15 +11,6 @@ import pytest
 from tiny_imagenet import lifecycle
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.lifecycle import Stopped, StopRequest, stage_process
-
-
-@pytest.fixture
-def former_handlers() -> Iterator[None]:
-    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-    kept = [signal.getsignal(number) for number in numbers]
-    yield
-    for number, handler in zip(numbers, kept, strict=True):
-        signal.signal(number, handler)
 
 
 @pytest.mark.parametrize(
@@ -45,7 +35,7 @@ def test_a_bug_keeps_its_traceback() -> None:
         _ = 1 / 0
 
 
-@pytest.mark.usefixtures("former_handlers")
+@pytest.mark.usefixtures("signals")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_a_signal_asks_for_a_stop(number: signal.Signals) -> None:
     stop = StopRequest()
@@ -54,7 +44,7 @@ def test_a_signal_asks_for_a_stop(number: signal.Signals) -> None:
     assert stop()
 
 
-@pytest.mark.usefixtures("former_handlers")
+@pytest.mark.usefixtures("signals")
 def test_a_second_interrupt_ends_at_once() -> None:
     stop = StopRequest()
     os.kill(os.getpid(), signal.SIGINT)

@@ -82,6 +82,7 @@ def write_params(folder: Path, params: Mapping[str, Any]) -> None:
 
 def write_project(folder: Path, store: Path, train: int = 26, val: int = 7, **changes: Any) -> Path:
     """Writes params.yaml, records, and an empty tracking store (a copy: making one takes seconds)."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_params(folder, shrunk_params(**changes))
     write_records(folder / "data" / "records", train, val)
     shutil.copytree(store, folder / "mlruns")

@@ -1,0 +1,199 @@
+"""The stage on a tiny trained model: training's own numbers again, every image once, and what it refuses."""
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from mlflow.tracking import MlflowClient
+from tests.tiny_archive import WNIDS
+from tests.tiny_records import import_stage, run_stage, shrunk_params, write_params
+
+from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.files import sha256_of
+from tiny_imagenet.tfrecords import iterate_examples, load_manifest
+
+COUNT = 7  # val images; the batch size, 4, does not divide it
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def predictions(folder: Path) -> dict[str, np.ndarray]:
+    with np.load(folder / "metrics" / "tiny" / "predictions.npz", allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def evaluation(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "metrics" / "tiny" / "evaluation.json").read_text()))
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the project after training, the current directory, not yet evaluated."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    for name in ("evaluation.json", "per_class.csv", "calibration.csv", "confusion.csv", "predictions.npz"):
+        (tmp_path / "metrics" / "tiny" / name).unlink()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def assert_nothing_published(folder: Path) -> None:
+    names = sorted(path.name for path in (folder / "metrics" / "tiny").iterdir())
+    assert names == ["architecture.json", "history.csv", "training.json"]
+
+
+def test_the_saved_model_gives_the_last_epochs_numbers_again(trained: Path) -> None:
+    last, found = rows(trained / "metrics" / "tiny" / "history.csv")[-1], evaluation(trained)
+    assert (found["model"], found["num_images"]) == ("tiny", COUNT)
+    for name in ("loss", "objective"):
+        assert found[name] == pytest.approx(float(last[f"val_{name}"]), abs=1e-6)
+    for name in ("top_1_accuracy", "top_5_accuracy"):
+        assert found[name] == float(last[f"val_{name}"])
+
+
+def test_every_val_image_is_predicted_once_in_the_records_order(trained: Path) -> None:
+    found, records = predictions(trained), trained / "data" / "records"
+    labels = [example["image/class/label"] for example in iterate_examples(records, load_manifest(records), "val")]
+    assert found["label"].tolist() == labels
+    assert len(labels) == COUNT
+    assert {name: (array.dtype, array.shape) for name, array in found.items()} == {
+        "label": (np.int32, (COUNT,)),
+        "top_5": (np.int32, (COUNT, 3)),
+        "top_5_probability": (np.float32, (COUNT, 3)),
+        "loss": (np.float32, (COUNT,)),
+    }
+    np.testing.assert_allclose(found["top_5_probability"].sum(axis=1), 1, rtol=1e-5)
+    assert (np.sort(found["top_5"], axis=1) == [0, 1, 2]).all()
+    of_label = np.take_along_axis(found["top_5_probability"], np.argsort(found["top_5"]), 1)[range(COUNT), labels]
+    np.testing.assert_allclose(found["loss"], -np.log(of_label), rtol=1e-4)
+    assert evaluation(trained)["loss"] == pytest.approx(found["loss"].mean(), rel=1e-5)
+    assert evaluation(trained)["top_1_accuracy"] == np.mean(found["top_5"][:, 0] == labels)
+
+
+def test_the_tables_agree_with_the_predictions(trained: Path) -> None:
+    found, metrics = predictions(trained), trained / "metrics" / "tiny"
+    names = [f"class {label}" for label in range(3)]
+    assert [(row["actual"], row["predicted"]) for row in rows(metrics / "confusion.csv")] == [
+        (names[label], names[predicted]) for label, predicted in zip(found["label"], found["top_5"][:, 0], strict=True)
+    ]
+    per_class = rows(metrics / "per_class.csv")
+    assert [row["wnid"] for row in per_class] == list(WNIDS)
+    for label, row in enumerate(per_class):
+        mine = found["top_5"][found["label"] == label, 0]
+        assert int(row["num_images"]) == len(mine)
+        assert float(row["top_1_accuracy"]) == pytest.approx(np.mean(mine == label))
+    bins = rows(metrics / "calibration.csv")
+    assert len(bins) == 15
+    assert sum(int(row["num_images"]) for row in bins) == COUNT
+    gaps = [
+        int(row["num_images"]) * abs(float(row["accuracy"]) - float(row["confidence"]))
+        for row in bins
+        if row["accuracy"]
+    ]
+    assert evaluation(trained)["ece"] == pytest.approx(sum(gaps) / COUNT)
+
+
+def test_the_run_of_the_training_holds_the_results(trained: Path) -> None:
+    client = MlflowClient(f"sqlite:///{trained / 'mlruns' / 'mlflow.db'}")
+    run_id = json.loads((trained / "models" / "tiny" / "run.json").read_text())["run_id"]
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    expected = {f"final_val_{key}": value for key, value in evaluation(trained).items() if key != "model"}
+    assert {key: run.data.metrics[key] for key in expected} == expected
+    names = {Path(file.path).name for file in client.list_artifacts(run_id, "evaluation")}
+    assert names >= {"per_class.csv", "calibration.csv", "confusion.csv", "evaluation.json"}
+
+
+def test_the_batch_size_does_not_matter(project: Path, trained: Path) -> None:
+    params = shrunk_params()
+    params["evaluation"]["batch_size"] = 5
+    write_params(project, params)
+    import_stage("evaluate").main("tiny")
+    ours, theirs = evaluation(project), evaluation(trained)
+    assert ours.pop("model") == theirs.pop("model")
+    assert ours == pytest.approx(theirs, rel=1e-6)
+
+
+def test_a_store_without_the_run_is_a_warning(
+    project: Path, empty_store: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(project / "mlruns")
+    shutil.copytree(empty_store, project / "mlruns")
+    import_stage("evaluate").main("tiny")
+    assert "warning: tracking: the evaluation was not logged" in capsys.readouterr().err
+    assert evaluation(project)["num_images"] == COUNT
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def save_a_foreign_one(path: Path) -> None:
+    images = keras.Input((16, 16, 3))
+    keras.Model(images, keras.layers.Dense(3)(keras.layers.Flatten()(images))).save(path)
+
+
+@pytest.mark.parametrize("spoil", [cut, empty, save_a_foreign_one])
+def test_another_file_than_training_saved_is_refused(project: Path, spoil: Callable[[Path], None]) -> None:
+    spoil(project / "models" / "tiny" / "model.keras")
+    with pytest.raises(InputError, match=r"models/tiny/model\.keras: is not the model that training saved"):
+        import_stage("evaluate").main("tiny")
+    assert_nothing_published(project)
+
+
+def test_the_refusal_is_one_line(project: Path) -> None:
+    cut(project / "models" / "tiny" / "model.keras")
+    status, out, err = run_stage(project, "evaluate", "tiny")
+    assert (status, out) == (2, "")
+    assert err.startswith("error: evaluate: models/tiny/model.keras: is not the model that training saved")
+    assert err.count("\n") == 1
+
+
+def test_missing_files_are_named(project: Path) -> None:
+    (project / "models" / "tiny" / "model.keras").unlink()
+    with pytest.raises(InputError, match=r"model\.keras: not found"):
+        import_stage("evaluate").main("tiny")
+    (project / "models" / "tiny" / "run.json").unlink()
+    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+        import_stage("evaluate").main("tiny")
+    assert_nothing_published(project)
+
+
+def test_another_number_of_classes_is_refused(project: Path) -> None:
+    path = project / "data" / "records" / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["classes"].append({"wnid": "n99", "words": "one more"})
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match=r"maps \(16, 16, 3\) to \(3,\), the data needs \(16, 16, 3\) to \(4,\)"):
+        import_stage("evaluate").main("tiny")
+    assert_nothing_published(project)
+
+
+def test_a_model_whose_loss_is_not_finite_is_not_published(project: Path) -> None:
+    path = project / "models" / "tiny" / "model.keras"
+    model = keras.saving.load_model(path, compile=False)
+    model.set_weights([np.full_like(each, np.nan) for each in model.get_weights()])
+    model.save(path)
+    run = json.loads((path.parent / "run.json").read_text()) | {"model_sha256": sha256_of(path)}
+    (path.parent / "run.json").write_text(json.dumps(run))
+    with pytest.raises(PipelineError, match=r"models\.tiny: .* is nan"):
+        import_stage("evaluate").main("tiny")
+    assert_nothing_published(project)
+
+
+def test_predictions_hold_no_pickle(trained: Path) -> None:
+    data = (trained / "metrics" / "tiny" / "predictions.npz").read_bytes()
+    assert np.load(io.BytesIO(data), allow_pickle=False).files
