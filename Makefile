@@ -23,7 +23,6 @@ demo: $(READY) ## the whole pipeline on the embedded digits, in a copy of the ch
 	@cd .demo && git init -q . && git add -A && git -c user.name=demo -c user.email=demo@localhost commit -qm demo
 	@cd .demo && MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-$(STORE)}" dvc exp run --name demo \
 		-S dataset=digits -S lr=0.05 -S batch_size=25 -S epochs=6
-	@cat .demo/reports/table.md
 	@echo && echo "The page: .demo/reports/index.html    The runs: make ui"
 
 repro: $(READY) ## the pipeline on Tiny ImageNet: downloads it, or takes the archive that TINY_IMAGENET_ARCHIVE names
