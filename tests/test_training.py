@@ -80,7 +80,7 @@ def make_trainer(
 def run(
     trainer: Trainer, stop: Callable[[], bool] = lambda: False, about: Mapping[str, Any] | None = None
 ) -> list[dict[str, float]]:
-    return trainer.run(about or {}, on_epoch=lambda row: None, on_steps=lambda count: None, stop=stop)
+    return trainer.run(about or {}, on_epoch=[], on_steps=lambda count: None, stop=stop)
 
 
 def state(trainer: Trainer) -> tuple[list[bytes], list[dict[str, float]]]:
@@ -108,7 +108,7 @@ def test_grouping_steps_changes_nothing(whole: Any, tmp_path: Path, monkeypatch:
     monkeypatch.setattr("tiny_imagenet.training.LAUNCH_SECONDS", 0.0)
     taken: list[int] = []
     trainer = make_trainer(tmp_path)
-    trainer.run({}, on_epoch=lambda row: None, on_steps=taken.append, stop=lambda: False)
+    trainer.run({}, on_epoch=[], on_steps=taken.append, stop=lambda: False)
     assert taken == [1] * 8
     assert state(trainer) == whole
 
@@ -161,7 +161,7 @@ def test_an_epoch_is_saved_before_it_is_told(tmp_path: Path) -> None:
 
     trainer = make_trainer(tmp_path)
     with pytest.raises(Killed):
-        trainer.run({}, on_epoch=kill, on_steps=lambda count: None, stop=lambda: False)
+        trainer.run({}, on_epoch=[kill], on_steps=lambda count: None, stop=lambda: False)
     other = make_trainer(tmp_path)
     assert other.restore() is not None
     assert state(other) == state(trainer)
