@@ -30,7 +30,7 @@ repro: $(READY) ## the pipeline on Tiny ImageNet: downloads it, or takes the arc
 
 ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
 	@mkdir -p mlruns
-	mlflow server --backend-store-uri $(STORE) --default-artifact-root file://$(CURDIR)/mlruns/artifacts \
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri $(STORE) --default-artifact-root file://$(CURDIR)/mlruns/artifacts \
 		--host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
 
 test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
