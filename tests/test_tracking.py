@@ -143,6 +143,19 @@ def test_metrics_wait_until_the_store_is_back(
         assert logged(run, key) == [(number, factor / number) for number in (1, 2, 3, 4)]
 
 
+def test_each_metric_is_sent_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[str, int]] = []
+
+    def record(_: str, metrics: Any = ()) -> None:
+        sent.extend((metric.key, metric.step) for metric in metrics)
+
+    with new_run(root) as run:
+        monkeypatch.setattr(run.client, "log_batch", record)
+        run.log_epoch(epoch(1))
+        run.log_epoch(epoch(2))
+    assert sent == [("loss", 1), ("val_loss", 1), ("loss", 2), ("val_loss", 2)]
+
+
 def test_metrics_that_wait_are_logged_at_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with new_run(root) as run:
         with monkeypatch.context() as patch:

@@ -222,6 +222,17 @@ def test_a_step_is_that_of_the_definition(tmp_path: Path) -> None:
     assert (row["epoch"], row["lr"]) == (1, 0.1)
 
 
+def test_dropout_is_a_function_of_seed_and_step(whole: Any, tmp_path: Path) -> None:
+    """Whatever state its layers are in when the loop begins."""
+    trainer = make_trainer(tmp_path)
+    for layer in trainer.model.layers:
+        if isinstance(layer, keras.layers.Dropout):
+            layer.seed_generator.state.assign([77, 88])
+    run(trainer)
+    assert trainer.progress.history[0]["loss"] == whole[1][0]["loss"]
+    assert state(trainer) == whole
+
+
 def test_every_val_image_is_counted(tmp_path: Path) -> None:
     """Ten images in batches of four: the last two count as much as the others."""
     trainer = make_trainer(tmp_path, epochs=1)
@@ -298,6 +309,21 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
     make_trainer(tmp_path, batch_size=35)
 
 
+STILL = AUGMENTATION | {
+    "rotation_degrees": 0.0,
+    "shift_fraction": 0.0,
+    "brightness": (1.0, 1.0),
+    "horizontal_flip": False,
+}
+
+
+def loss_on_twins(folder: Path, count: int, strategy: Any = None) -> float:
+    """Returns the loss of one step with dropout on so many copies of one image."""
+    twins = Images(np.repeat(TRAIN.images[:1], count, axis=0), np.repeat(TRAIN.labels[:1], count))
+    trainer = make_trainer(folder, train=twins, batch_size=count, epochs=1, augmentation=STILL, strategy=strategy)
+    return run(trainer)[0]["loss"]
+
+
 def train_on_two_devices(folder: Path) -> dict[str, Any]:
     """Runs in a process of its own: logical devices are made before anything else."""
     (cpu,) = tf.config.list_physical_devices("CPU")
@@ -310,6 +336,7 @@ def train_on_two_devices(folder: Path) -> dict[str, Any]:
             history = run(trainer)
             weights = [each.tolist() for each in trainer.model.get_weights()]
             found[f"{dropout}{replay}"] = {"weights": weights, "history": history}
+    found["twins"] = loss_on_twins(folder / "twins", 2, strategy)
     try:
         make_trainer(folder / "odd", strategy=strategy, batch_size=9)
     except InputError as error:
@@ -337,4 +364,5 @@ def test_two_devices_are_one_device(tmp_path: Path) -> None:
             assert ours[key] == pytest.approx(theirs[key], abs=1e-6), key
     assert two["0.3"]["weights"] == two["0.3 again"]["weights"]
     assert two["0.3"]["weights"] != two["0.0"]["weights"]
+    assert abs(two["twins"] - loss_on_twins(tmp_path / "twin", 1)) > 1e-4  # each device drops other inputs
     assert two["odd"] == "batch_size: cannot be shared by 2 devices; use a multiple of them"
