@@ -43,6 +43,7 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
         logits = make_predictor(model, params.evaluation.batch_size)(val.images)
 
     scores = evaluation.score(logits, val.labels)
+    evaluation.require_finite(scores, f"models.{name}")
     error, bins = evaluation.calibration(logits, val.labels, params.evaluation.calibration_bins)
     results = {
         "num_images": len(val.labels),
@@ -71,4 +72,4 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
 
 if __name__ == "__main__":
     with stage_process("evaluate"):
-        main(sys.argv[1])
+        main(sys.argv[1] if len(sys.argv) == 2 else "")

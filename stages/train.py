@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from tiny_imagenet.checkpoint import CheckpointStore, state_key
 from tiny_imagenet.files import sha256_of
 from tiny_imagenet.lifecycle import StopRequest, stage_process
 from tiny_imagenet.params import Params, as_flat, load_params
@@ -20,7 +19,7 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also in an ex
 
 def main(name: str) -> None:
     """Trains a model of params.yaml, going on from the checkpoint that a killed run with the same inputs left."""
-    stop, params = StopRequest(), load_params()
+    params = load_params()
     chosen = params.model(name)
     load_manifest(RECORDS)
     about = {
@@ -33,10 +32,10 @@ def main(name: str) -> None:
         "dataset": params.dataset_name,
         "seed": params.seed,
     }
-    train(params, name, about, stop)
+    train(params, name, about)
 
 
-def train(params: Params, name: str, about: dict[str, object], stop: StopRequest) -> None:
+def train(params: Params, name: str, about: dict[str, object]) -> None:
     """Runs the loop inside its MLflow run, and writes the stage's outputs."""
     from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
 
@@ -49,13 +48,15 @@ def train(params: Params, name: str, about: dict[str, object], stop: StopRequest
     trainer = build_trainer(
         about,
         strategy,
-        CheckpointStore(ROOT / ".checkpoints" / f"{name}-{state_key(about | {'data': digest})}"),
+        data_digest=digest,
+        checkpoints=ROOT / ".checkpoints",
         records=RECORDS,
         cache=ROOT / ".cache",
         eval_batch_size=params.evaluation.batch_size,
         checkpoint_seconds=params.training.checkpoint_seconds,
     )
     saved, tags = trainer.restore() or {}, experiment_tags(f"train@{name}", digest)
+    stop = StopRequest()  # until here there is nothing to save
     with Run(ROOT, params.dataset_name, run_id=saved.get("run_id"), name=name, tags=tags) as run:
         run.log_inputs(as_flat(about), params.dataset_name, digest, str(RECORDS))
         if saved:
@@ -76,4 +77,4 @@ def train(params: Params, name: str, about: dict[str, object], stop: StopRequest
 
 if __name__ == "__main__":
     with stage_process("train"):
-        main(sys.argv[1])
+        main(sys.argv[1] if len(sys.argv) == 2 else "")

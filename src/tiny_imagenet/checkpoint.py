@@ -8,13 +8,17 @@ import os
 import shutil
 import sys
 import zipfile
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 Arrays = dict[str, np.ndarray]
+
+# What numpy, zipfile and json raise on a file with a flipped bit or a cut.
+DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class CheckpointStore:
@@ -38,7 +42,7 @@ class CheckpointStore:
         self.directory.mkdir(parents=True, exist_ok=True)
         aside = self.directory / "checkpoint.tmp"
         with aside.open("wb") as file:
-            encoded = np.frombuffer(json.dumps(about).encode(), np.uint8)
+            encoded = np.frombuffer(json.dumps({"about": about, "arrays": sorted(arrays)}).encode(), np.uint8)
             np.savez(file, allow_pickle=False, about=encoded, **arrays)
             file.flush()
             os.fsync(file.fileno())
@@ -52,16 +56,25 @@ class CheckpointStore:
             if not path.exists():
                 continue
             try:
-                with np.load(path, allow_pickle=False) as file:
-                    arrays = {name: file[name] for name in file.files}
-                return arrays, json.loads(arrays.pop("about").tobytes())
-            except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+                with path.open("rb") as file:
+                    return _read(file)
+            except DAMAGE as error:
                 print(f"warning: {path}: damaged ({error}); going back to the one before it", file=sys.stderr)
+                path.unlink()  # it must not take the place of the one before it at the next save
         return None
 
     def remove(self) -> None:
         """Removes the checkpoints: the training is done."""
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def _read(file: BinaryIO) -> tuple[Arrays, dict[str, Any]]:
+    with np.load(file, allow_pickle=False) as content:
+        arrays = {name: content[name] for name in content.files}
+    state = json.loads(arrays.pop("about").tobytes())
+    if sorted(arrays) != state["arrays"]:
+        raise ValueError("arrays are missing")
+    return arrays, state["about"]
 
 
 def state_key(inputs: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from tiny_imagenet.files import sha256_of
+from tiny_imagenet.files import locked, sha256_of, write_whole
 from tiny_imagenet.tfrecords import Manifest, read_split, verify_split
 
 
@@ -36,12 +36,14 @@ def load_images(records: Path, manifest: Manifest, split: str, cache: Path | Non
     """
     verify_split(records, manifest, split)
     shards = "".join(shard.sha256 for shard in manifest.splits[split].shards)
-    kept = cache / f"{hashlib.sha256(shards.encode()).hexdigest()[:16]}.npy" if cache else None
-    if kept and kept.exists() and (found := _read_cache(kept, manifest, split)):
-        return found
-    decoded = _decode(records, manifest, split)
-    if kept:
-        _write_cache(kept, decoded)
+    if cache is None:
+        return _decode(records, manifest, split)
+    kept = cache / f"{hashlib.sha256(shards.encode()).hexdigest()[:16]}.npy"
+    with locked(cache):
+        decoded = _read_cache(kept, manifest.splits[split].num_images)
+        if decoded is None:
+            decoded = _decode(records, manifest, split)
+            _write_cache(kept, decoded)
     return decoded
 
 
@@ -61,23 +63,21 @@ def _decode(records: Path, manifest: Manifest, split: str) -> Images:
 
 
 def _write_cache(path: Path, decoded: Images) -> None:
-    """Writes `path` (images, then labels, as .npy) and, last, its SHA-256 beside it; each whole or absent."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(f".{os.getpid()}.tmp")
-    with aside.open("wb") as file:
-        np.save(file, decoded.images, allow_pickle=False)
-        np.save(file, decoded.labels, allow_pickle=False)
-    digest = sha256_of(aside)
-    aside.replace(path)
-    aside.write_text(digest)
-    aside.replace(path.with_suffix(".sha256"))
+    """Writes images, then labels, as .npy, and last the file's SHA-256 beside it."""
+    with write_whole(path) as aside:
+        with aside.open("wb") as file:
+            np.save(file, decoded.images, allow_pickle=False)
+            np.save(file, decoded.labels, allow_pickle=False)
+        digest = sha256_of(aside)
+    with write_whole(path.with_suffix(".sha256")) as aside:
+        aside.write_text(digest)
 
 
-def _read_cache(path: Path, manifest: Manifest, split: str) -> Images | None:
+def _read_cache(path: Path, num_images: int) -> Images | None:
+    """Returns what `_write_cache` wrote, or None if it is not there or not whole."""
     digest = path.with_suffix(".sha256")
-    if not digest.exists() or digest.read_text() != sha256_of(path):
+    if not path.exists() or not digest.exists() or digest.read_bytes() != sha256_of(path).encode():
         return None
     with path.open("rb") as file:
         images, labels = np.load(file, allow_pickle=False), np.load(file, allow_pickle=False)
-    assert len(images) == len(labels) == manifest.splits[split].num_images
-    return Images(images, labels)
+    return Images(images, labels) if len(images) == len(labels) == num_images else None

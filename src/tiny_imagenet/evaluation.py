@@ -32,9 +32,10 @@ def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def true_class_rank(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns how many classes stand before the true one, int (images,)."""
+    """Returns how many classes stand before the true one, int (images,); with a NaN in the row, more than any place."""
     true = np.take_along_axis(logits, labels[:, None], axis=1)
     rank: np.ndarray = np.count_nonzero(~(logits <= true), axis=1)
+    rank[np.isnan(logits).any(axis=1)] = max(TOP_K, logits.shape[1])
     return rank
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tiny_imagenet.checkpoint import CheckpointStore
+from tiny_imagenet.checkpoint import CheckpointStore, state_key
 from tiny_imagenet.decoding import load_images
+from tiny_imagenet.errors import InputError
 from tiny_imagenet.files import sha256_of, write_csv, write_json, write_whole
 from tiny_imagenet.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
 from tiny_imagenet.models import build_model
@@ -27,8 +28,9 @@ def versions() -> dict[str, str]:
 def build_trainer(
     about: Mapping[str, Any],
     strategy: tf.distribute.Strategy,
-    store: CheckpointStore,
     *,
+    data_digest: str,
+    checkpoints: Path,
     records: Path,
     cache: Path,
     eval_batch_size: int,
@@ -39,7 +41,8 @@ def build_trainer(
     Args:
         about: The resolved settings: `architecture`, `arguments`, `seed`, and the keys of a recipe.
         strategy: The devices.
-        store: Where checkpoints go.
+        data_digest: What names the data's content.
+        checkpoints: The folder of all checkpoints.
         records: The folder of the shards.
         cache: The folder of decoded images.
         eval_batch_size: Val images at once.
@@ -47,15 +50,21 @@ def build_trainer(
     """
     manifest = load_manifest(records)
     with strategy.scope():
-        model = build_model(
-            about["architecture"],
-            image_size=manifest.image_size,
-            num_classes=manifest.num_classes,
-            dropout=about["dropout"],
-            l2=about["l2"],
-            seed=about["seed"],
-            **about["arguments"],
-        )
+        try:
+            model = build_model(
+                about["architecture"],
+                image_size=manifest.image_size,
+                num_classes=manifest.num_classes,
+                dropout=about["dropout"],
+                l2=about["l2"],
+                seed=about["seed"],
+                **about["arguments"],
+            )
+        except (TypeError, ValueError) as error:
+            what = f"{about['architecture']} cannot be built ({str(error).strip().splitlines()[0]})"
+            raise InputError(f"models.{about['model']}", what, "correct its `arguments`") from None
+    # Not before the model is built: the key tells the loaded code apart, the architecture's too.
+    store = CheckpointStore(checkpoints / f"{about['model']}-{state_key({**about, 'data': data_digest})}")
     train_images, val_images = (load_images(records, manifest, split, cache) for split in ("train", "val"))
     keys = ("seed", "optimizer", "lr", "epochs", "batch_size", "augmentation")
     settings = Settings(

@@ -220,6 +220,9 @@ def _resolve(path: Path, name: str, entry: dict[str, Any], recipes: dict[str, An
     if architecture is None or recipe_name is None:
         missing = "architecture" if architecture is None else "recipe"
         raise InputError(f"{where}.{missing}", "is missing", "add it")
+    for key, value in (("architecture", architecture), ("recipe", recipe_name)):
+        if not isinstance(value, str):
+            raise InputError(f"{where}.{key}", f"got {value!r}", "name one")
     if architecture not in architectures():
         raise InputError(
             f"{where}.architecture", f"no architecture {architecture!r}", nearest(architecture, architectures())

@@ -17,6 +17,8 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
     Raises:
         InputError: The file is missing, is not the one that was saved, or cannot be loaded.
     """
+    if path.suffix != ".keras":
+        raise InputError(path, "is not a .keras file", "save the model in that format")
     if not path.is_file():
         raise InputError(path, "not found", "run `dvc repro`")
     if sha256_of(path) != sha256:
@@ -25,7 +27,7 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except (ValueError, TypeError, OSError) as error:
+    except Exception as error:  # Keras raises whatever its parts raise
         raise InputError(path, f"cannot be loaded: {error}", "train it again") from None
     shapes = (model.input_shape[1:], model.output_shape[1:])
     expected = ((image_size, image_size, 3), (num_classes,))

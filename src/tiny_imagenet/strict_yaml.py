@@ -57,7 +57,7 @@ def nearest(name: object, known: Iterable[object]) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2 floats (`1e-3`), as DVC reads and writes them, and no key twice."""
+    """Numbers of YAML 1.2 (`1e-3`, and `010` is ten), as DVC reads and writes them, and no key twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value]
@@ -69,6 +69,14 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _decimal(loader: _Loader, node: yaml.ScalarNode) -> int:
+    try:
+        return int(str(node.value))
+    except ValueError:
+        raise yaml.constructor.ConstructorError(None, None, f"{node.value} is no number", node.start_mark) from None
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _decimal)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+0123456789.")
 )
@@ -90,7 +98,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         mark = error.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
         raise InputError(path, f"{place}{error.problem}", "mend the YAML") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise InputError(path, str(error), "mend the YAML") from None
     if not isinstance(raw, dict):
         raise InputError(path, "is not a mapping", "restore it with git")

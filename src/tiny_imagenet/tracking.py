@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import subprocess
@@ -13,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")  # a lost server must not hold up the training for minutes
+# A lost server must not hold up a training.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 
 import mlflow
@@ -27,12 +28,14 @@ from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
 from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.files import locked
 from tiny_imagenet.lifecycle import Stopped
 
 Row = Mapping[str, float]
+GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  # the run was deleted
 SQLITE = "sqlite:///"
 
-logging.getLogger("mlflow").setLevel(logging.WARNING)
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is told here, in one line
 
 
 class Run:
@@ -86,7 +89,7 @@ class Run:
         try:
             self.client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
-            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            if error.error_code not in GONE:
                 raise
             return False
         self.run_id = run_id
@@ -122,7 +125,8 @@ class Run:
 
     def logged_epochs(self) -> int:
         """Returns the last epoch whose metrics the store holds."""
-        history = self.client.get_metric_history(self.run_id, "loss")
+        history: list[Metric] = []
+        self._try(lambda: history.extend(self.client.get_metric_history(self.run_id, "loss")))
         return max((metric.step for metric in history), default=0)
 
     def log_model(self, model: Any) -> None:
@@ -186,13 +190,13 @@ def _open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     uri = _store_uri(root)
     is_file = uri.startswith(SQLITE)
     store = Path(uri.removeprefix(SQLITE)).parent if is_file else root / "mlruns"
-    store.mkdir(parents=True, exist_ok=True)
-    with (store / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(store):
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()
         found = client.get_experiment_by_name(experiment)
         if found:
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
             return client, found.experiment_id
         return client, client.create_experiment(experiment, (store / "artifacts").as_uri() if is_file else None)
 

@@ -18,7 +18,7 @@ import tensorflow as tf
 from tiny_imagenet.checkpoint import CheckpointStore
 from tiny_imagenet.decoding import Images
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation import TOP_K, l2_term, score
+from tiny_imagenet.evaluation import TOP_K, l2_term, require_finite, score
 from tiny_imagenet.inference import make_predictor
 from tiny_imagenet.input_pipeline import epoch_order, make_batch
 from tiny_imagenet.lifecycle import Stopped
@@ -132,7 +132,7 @@ class Trainer:
         """
         while len(self.progress.history) < self.settings.epochs:
             self._finish_epoch_steps(about, on_steps, stop)
-            self.progress.history.append(self._epoch_metrics())
+            self.progress.history.append(self._epoch_metrics(lambda: self._end_if(stop, about)))
             self.progress.sums, self.progress.seconds = [0.0] * len(SUMS), 0.0
             self._save(about)
             for call in on_epoch:
@@ -154,11 +154,14 @@ class Trainer:
             progress.seconds += took
             on_steps(count)
             group = max(1, min(2 * count, int(LAUNCH_SECONDS * count / took)))
-            if stop():
-                self._save(about)
-                raise Stopped(f"stopped at step {progress.step}, which is saved; the next run goes on from there")
+            self._end_if(stop, about)
             if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
                 self._save(about)
+
+    def _end_if(self, stop: Callable[[], bool], about: Mapping[str, Any]) -> None:
+        if stop():
+            self._save(about)
+            raise Stopped(f"stopped at step {self.progress.step}, which is saved; the next run goes on from there")
 
     def _take_steps(self, count: int) -> None:
         try:
@@ -216,15 +219,16 @@ class Trainer:
                 state = layer.seed_generator.state
                 state.assign(tf.cast(tf.stack([self.settings.seed + 7919 * (i + 1), step]), state.dtype))
 
-    def _epoch_metrics(self) -> Row:
+    def _epoch_metrics(self, between: Callable[[], None]) -> Row:
         progress, count = self.progress, self.steps_per_epoch * self.settings.batch_size
         penalty = l2_term(self.model)
         row: Row = {"epoch": len(progress.history) + 1, "lr": self.settings.lr}
         train = {name: total / count for name, total in zip(SUMS, progress.sums, strict=True)}
-        logits = self.predict(self.val_images.images)
+        logits = self.predict(self.val_images.images, between)
         for prefix, metrics in (("", train), ("val_", score(logits, self.val_images.labels))):
             metrics = {"loss": metrics["loss"], "objective": metrics["loss"] + penalty, **metrics}
             row |= {prefix + name: value for name, value in metrics.items()}
+        require_finite(row, f"epoch {row['epoch']} with lr {self.settings.lr:g}")
         return row | {"seconds": progress.seconds, "images_per_second": count / progress.seconds}
 
     def _save(self, about: Mapping[str, Any]) -> None:
