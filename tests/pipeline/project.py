@@ -1,0 +1,168 @@
+"""A copy of the working tree in a git repository of its own, and what a user types and looks at there."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+from mlflow.entities import Run
+from mlflow.tracking import MlflowClient
+
+REPOSITORY = Path(__file__).parents[2]
+NAMES = tuple(yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))["models"])
+CHEAP = "logistic_regression"  # the model that extra experiments train
+FOREIGN = ("DVC_", "GIT_", "MLFLOW_", "TINY_IMAGENET_")  # what the shell that runs the tests may hold for its own work
+
+
+class Project:
+    """The copy.
+
+    Args:
+        folder: Where it lies; made from the working tree's files, committed or not, without those that git ignores.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = folder / "mlruns"
+        own = {key: value for key, value in os.environ.items() if not key.startswith(FOREIGN)}
+        person = {"NAME": "Test", "EMAIL": "test@localhost"}
+        self.environment = own | {
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+            "GIT_CONFIG_GLOBAL": os.devnull,
+            "GIT_CONFIG_NOSYSTEM": "1",
+            **{f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in person.items()},
+            "DVC_SITE_CACHE_DIR": str(folder.parent / "site"),
+        }
+        for name in self._files_of(REPOSITORY):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(REPOSITORY / name, folder / name)
+        self.git("init", "--quiet")
+        self.commit("The working tree")
+
+    def start(self, *command: str, **environment: str) -> subprocess.Popen[str]:
+        """Starts a command in the copy."""
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *command: str, fails: bool = False, timeout: float = 900, **environment: str) -> str:
+        """Runs a command and returns what it printed, stdout before stderr.
+
+        Args:
+            command: Its words.
+            fails: Whether it must fail rather than succeed.
+            timeout: Seconds until it is given up.
+            environment: Variables besides the copy's.
+        """
+        with self.start(*command, **environment) as process:
+            try:
+                out, err = process.communicate(timeout=timeout)
+            except BaseException:
+                end_tree(process.pid)
+                raise
+        assert (process.returncode != 0) is fails, f"{' '.join(command)}: exit {process.returncode}\n{out}\n{err}"
+        return out + err
+
+    def dvc(self, *arguments: str, **options: Any) -> str:
+        """Runs `dvc`."""
+        return self.run("dvc", *arguments, **options)
+
+    def dvc_json(self, *arguments: str) -> Any:
+        """Runs a `dvc` command that prints JSON, and returns what that says."""
+        return json.loads(self.dvc(*arguments))
+
+    def git(self, *arguments: str) -> str:
+        """Runs `git`."""
+        return self.run("git", *arguments)
+
+    def commit(self, message: str) -> None:
+        """Commits all that git does not ignore."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", message)
+
+    def changes(self) -> list[str]:
+        """Returns what `git status` lists: files that differ from the last commit, and unknown ones."""
+        return [line[3:] for line in self.git("status", "--porcelain", "--untracked-files=all").splitlines()]
+
+    def restore(self) -> None:
+        """Goes back to the last commit, as a user does."""
+        self.git("reset", "--quiet", "--hard")
+        self.git("clean", "--quiet", "--force", "-d")
+        self.dvc("checkout", "--force")
+
+    def edit_params(self, **changes: Any) -> None:
+        """Changes top-level keys of params.yaml."""
+        path = self.folder / "params.yaml"
+        params = yaml.safe_load(path.read_text(encoding="utf-8")) | changes
+        path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
+
+    def params(self) -> dict[str, Any]:
+        """Reads params.yaml."""
+        return dict(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8")))
+
+    def json(self, name: str) -> Any:
+        """Reads a JSON file."""
+        return json.loads((self.folder / name).read_text(encoding="utf-8"))
+
+    def contents(self, *folders: str) -> dict[str, bytes]:
+        """Returns what the files of some folders hold."""
+        paths = [path for folder in folders for path in sorted((self.folder / folder).rglob("*")) if path.is_file()]
+        return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
+
+    def client(self) -> MlflowClient:
+        """Opens the tracking store of the copy."""
+        return MlflowClient(f"sqlite:///{self.store / 'mlflow.db'}")
+
+    def runs(self) -> dict[str, Run]:
+        """Returns the runs in the tracking store, oldest first, by run id."""
+        client = self.client()
+        found = client.search_runs([item.experiment_id for item in client.search_experiments()])
+        return {run.info.run_id: run for run in sorted(found, key=lambda run: run.info.start_time)}
+
+    def _files_of(self, repository: Path) -> list[str]:
+        command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+        names = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout.split("\0")
+        return [name for name in names if name and (repository / name).is_file()]
+
+
+def executed(output: str) -> list[str]:
+    """Returns the stages that `dvc` says it ran, in order."""
+    return re.findall(r"^Running stage '([^']+)'", output, re.MULTILINE)
+
+
+def processes(folder: Path, word: str) -> list[psutil.Process]:
+    """Returns the processes that work in a folder and have an argument that starts with `word`."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if Path(process.cwd()) == folder and any(item.startswith(word) for item in process.cmdline()):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def end_tree(pid: int) -> None:
+    """Kills a process and those it started."""
+    try:
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return
+    for process in family:
+        try:
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue

@@ -1,0 +1,128 @@
+"""Experiments by every path land in one store, and `dvc` shows them."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from tests.pipeline.project import CHEAP, NAMES, Project, end_tree, executed, processes
+
+pytestmark = pytest.mark.pipeline
+
+CHANGED = f"models.{CHEAP}.dropout"
+LAST = f"evaluate@{CHEAP}"  # the report adds nothing here but time
+QUEUE_SECONDS = 600
+
+
+@pytest.fixture
+def trap(project):
+    """Makes each Python that imports from the main checkout's src fail; git and DVC do not see it."""
+    exclude, module = project.folder / ".git/info/exclude", project.folder / "src/sitecustomize.py"
+    exclude.write_text("/src/sitecustomize.py\n")
+
+    def set_trap():
+        module.write_text('raise SystemExit("the code of the main checkout")\n')
+        project.run("python", "-c", "pass", fails=True, PYTHONPATH="src")
+
+    yield set_trap
+    module.unlink(missing_ok=True)
+    exclude.unlink()
+
+
+def rows(project: Project) -> dict[str, dict]:
+    """What `dvc exp show` says of the last commit's experiments, by name."""
+    commit = next(item for item in project.dvc_json("exp", "show", "--json") if item["name"])
+    return {item["name"]: item["revs"][0]["data"] for item in commit["experiments"] or []}
+
+
+def test_a_temporary_checkout_logs_to_the_one_store(project, trap):
+    before, files = project.runs(), project.contents("data", "models", "metrics", "reports")
+    trap()
+    output = project.dvc("exp", "run", "--temp", "--name", "temporary", "-S", f"{CHANGED}=0.2", LAST)
+    assert executed(output) == [f"train@{CHEAP}", LAST]
+    assert project.changes() == []
+    assert project.contents("data", "models", "metrics", "reports") == files
+
+    (run,) = [run for run_id, run in project.runs().items() if run_id not in before]
+    assert run.info.status == "FINISHED"
+    assert run.data.params["dropout"] == "0.2"
+    tags = {key: run.data.tags[key] for key in ("dvc.experiment", "dvc.baseline", "dvc.stage")}
+    head = project.git("rev-parse", "HEAD").strip()
+    assert tags == {"dvc.experiment": "temporary", "dvc.baseline": head, "dvc.stage": f"train@{CHEAP}"}
+    first = before[project.json(f"models/{CHEAP}/run.json")["run_id"]]
+    assert run.data.tags["dataset.sha256"] == first.data.tags["dataset.sha256"] != ""
+
+    assert run.info.artifact_uri.startswith((project.store / "artifacts").as_uri())
+    artifact = Path(project.client().download_artifacts(run.info.run_id, "evaluation/evaluation.json"))
+    top_1 = json.loads(artifact.read_text())["top_1_accuracy"]
+    shown = rows(project)["temporary"]["metrics"][f"metrics/{CHEAP}/evaluation.json"]["data"]
+    assert top_1 == shown["top_1_accuracy"] == run.data.metrics["final_val_top_1_accuracy"]
+
+
+@pytest.mark.slow
+def test_the_queue_logs_to_the_one_store(project, trap):
+    before = project.runs()
+    for value in ("0.3", "0.4"):
+        project.dvc("exp", "run", "--queue", "--name", f"queued-{value[-1]}", "-S", f"{CHANGED}={value}", LAST)
+    trap()
+    project.dvc("queue", "start")
+    try:
+        deadline = time.monotonic() + QUEUE_SECONDS
+        while (status := project.dvc("queue", "status")).count("Success") < 2:
+            assert "Failed" not in status, project.dvc("queue", "logs", "queued-3")
+            assert time.monotonic() < deadline, status
+            time.sleep(5)
+    finally:
+        for process in processes(project.folder, "queue-worker"):
+            end_tree(process.pid)
+    new = [run for run_id, run in project.runs().items() if run_id not in before]
+    assert [(run.data.tags["dvc.experiment"], run.data.params["dropout"]) for run in new] == [
+        ("queued-3", "0.3"),
+        ("queued-4", "0.4"),
+    ]
+    assert {"queued-3", "queued-4"} <= set(rows(project))
+    assert project.changes() == []
+
+
+def test_exp_show(project, dropout):
+    shown = rows(project)["dropout"]
+    assert shown["params"]["params.yaml"]["data"]["models"][CHEAP]["dropout"] == 0.1
+    assert {f"metrics/{name}/evaluation.json" for name in NAMES} <= set(shown["metrics"])
+    assert "dropout" in project.dvc("exp", "show", "--only-changed")
+
+
+def test_metrics_show(project):
+    shown = project.dvc_json("metrics", "show", "--json")[""]["data"]
+    for name in NAMES:
+        assert shown[f"metrics/{name}/evaluation.json"]["data"] == project.json(f"metrics/{name}/evaluation.json")
+
+
+def test_metrics_diff(project, dropout):
+    changed = project.dvc_json("metrics", "diff", "HEAD", "dropout", "--json")
+    assert set(changed[f"metrics/{CHEAP}/evaluation.json"]) >= {"loss", "objective"}
+    assert not [name for name in NAMES if name != CHEAP and any(f"/{name}/" in path for path in changed)]
+    assert project.dvc_json("metrics", "diff", "--json") == {}
+
+
+def test_plots_show(workspace):
+    plots = {name: plot for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
+    curves = {name: plot["content"]["data"]["values"] for name, plot in plots.items() if "Confusion" not in name}
+    assert list(curves) == ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
+    for points in curves.values():
+        assert {point["filename"] for point in points} == {f"{name}/history.csv" for name in NAMES}
+
+    (confusion,) = [plot["content"] for name, plot in plots.items() if "Confusion" in name]
+    assert len(confusion["data"]["values"]) == workspace.json("metrics/vgg/evaluation.json")["num_images"]
+    axes = confusion["spec"]["encoding"]
+    assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")  # each row adds up to one
+
+    workspace.dvc("plots", "show")
+    page = (workspace.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
+    assert not [name for name in plots if name not in page]
+    assert workspace.changes() == []
+
+
+def test_plots_diff(workspace, dropout):
+    plots = workspace.dvc_json("plots", "diff", "HEAD", "dropout", "--json")["data"]
+    revisions = {(point["rev"], point["filename"]) for point in plots["Loss, val"][0]["content"]["data"]["values"]}
+    assert revisions == {(rev, f"{name}/history.csv") for rev in ("HEAD", "dropout") for name in NAMES}
