@@ -115,5 +115,5 @@ def start_stage(folder: Path, *arguments: str, **environment: str) -> subprocess
 
 def run_stage(folder: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
     with start_stage(folder, *arguments, **environment) as process:
-        out, err = process.communicate(timeout=120)
+        out, err = process.communicate(timeout=300)
     return process.returncode, out, err

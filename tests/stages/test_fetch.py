@@ -47,7 +47,7 @@ class Workspace:
 
     def run(self) -> subprocess.CompletedProcess[str]:
         process = self.start()
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=300)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def fails(self, exit_status: int = 2) -> str:
