@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import shutil
@@ -43,6 +45,16 @@ def as_json(results: Iterable[Result]) -> str:
         for result in results
     ]
     return json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def as_csv(results: Iterable[Result]) -> str:
+    """Returns every epoch of every model, with the history's own columns behind the model's name."""
+    rows = [{"model": result.model, **row, "epoch": int(row["epoch"])} for result in results for row in result.history]
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
 
 
 def comparison(results: Sequence[Result]) -> Table:
@@ -162,7 +174,7 @@ def write_report(
     """Writes a report: all aside first, then each file or subfolder by one rename.
 
     Args:
-        folder: Where table.md, results.json, index.html, figures/ and pictures/ go; others in it are left alone.
+        folder: Where the files, figures/ and pictures/ go; others in it are left alone.
         results: The models' results.
         page: The page, HTML.
         figures: SVG by name.
@@ -170,6 +182,7 @@ def write_report(
     """
     texts = {"table.md": as_markdown(comparison(results)), "results.json": as_json(results), "index.html": page}
     files = {name: text.encode("utf-8") for name, text in texts.items()}
+    files["history.csv"] = as_csv(results).encode("utf-8")
     files |= {f"figures/{name}.svg": svg.encode("utf-8") for name, svg in figures.items()}
     files |= {f"pictures/{name}.png": to_png(figure) for name, figure in pictures.items()}
     aside = folder / ".new"

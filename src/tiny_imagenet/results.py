@@ -35,7 +35,8 @@ TRAINING = Columns(
     others=("versions",),
 )
 ARCHITECTURE = Columns(numbers=("num_parameters", "macs_per_image"), others=("input_shape", "layers"))
-HISTORY = Columns(numbers=("epoch", "top_1_accuracy", "objective", "val_top_1_accuracy", "val_loss", "val_objective"))
+SCORES = ("loss", "objective", "top_1_accuracy", "top_5_accuracy")
+HISTORY = Columns(numbers=("epoch", "lr", *SCORES, *(f"val_{name}" for name in SCORES), "seconds"))
 PER_CLASS = Columns(
     numbers=("num_images", "top_1_accuracy", "top_5_accuracy", "most_confused_count"),
     texts=("wnid", "words", "most_confused_with"),

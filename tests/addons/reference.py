@@ -1,4 +1,4 @@
-"""Writes what tensorflow-addons makes of some images to OUT.npz; runs in the environment of its own (`make test-addons`).
+"""Writes what tensorflow-addons makes of some images to OUT.npz, in an environment of its own (`make test-addons`).
 
 usage: reference.py OUT.npz
 """
@@ -29,7 +29,7 @@ def main(out: str) -> None:
         f"composed_{kind}": tfa.image.transform(images, composed, kind, fill_mode="nearest").numpy()
         for kind in ("bilinear", "nearest")
     }
-    blended = [tfa.image.blend(tf.zeros(image.shape), image, float(f)) for image, f in zip(images, factor)]
+    blended = [tfa.image.blend(tf.zeros(image.shape), image, float(f)) for image, f in zip(images, factor, strict=True)]
     np.savez(
         out,
         images=images,

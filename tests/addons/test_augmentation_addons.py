@@ -33,30 +33,21 @@ def transformed(reference, *, angle=True, shift=True, flip=True, interpolation="
     return augmentation.transform(tf.constant(reference["images"]), transforms, interpolation).numpy()
 
 
-def assert_same_pixels(ours, theirs):
-    # Grey levels of 0 to 255 on noise, the hardest image: a coordinate off by one float32 rounding (1e-5 of a pixel)
-    # moves a value by up to 0.003.
-    assert np.abs(ours - theirs).max() < 0.01
-    assert np.array_equal(np.rint(ours), np.rint(theirs)) or np.mean(np.rint(ours) != np.rint(theirs)) < 1e-4
-
-
 def test_rotation(reference):
-    assert_same_pixels(transformed(reference, shift=False, flip=False), reference["rotated"])
+    assert np.array_equal(transformed(reference, shift=False, flip=False), reference["rotated"])
 
 
 def test_translation(reference):
-    assert_same_pixels(transformed(reference, angle=False, flip=False), reference["translated"])
+    assert np.array_equal(transformed(reference, angle=False, flip=False), reference["translated"])
 
 
-def test_rotation_translation_and_flip_in_one(reference):
-    assert_same_pixels(transformed(reference), reference["composed_bilinear"])
-
-
-def test_nearest_interpolation(reference):
-    ours, theirs = transformed(reference, interpolation="nearest"), reference["composed_nearest"]
-    assert np.mean(ours != theirs) < 1e-4  # a coordinate within a rounding of the middle between two pixels
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_rotation_translation_and_flip_in_one(reference, interpolation):
+    assert np.array_equal(transformed(reference, interpolation=interpolation), reference[f"composed_{interpolation}"])
 
 
 def test_brightness(reference):
+    """`tfa.image.blend` with black rounds to whole grey levels; ours does not."""
     ours = augmentation.brighten(tf.constant(reference["images"]), tf.constant(reference["factor"]), stretch=False)
-    assert np.abs(ours.numpy() - reference["brightened"]).max() < 1e-4
+    assert np.abs(ours.numpy() - reference["brightened"]).max() <= 0.5 + 1e-4
+    assert np.ptp(reference["brightened"]) > 200

@@ -78,7 +78,6 @@ def test_a_top_level_number_reruns_every_model_and_no_data(workspace, key):
     assert not {"fetch", "preprocess"} & set(planned)
 
 
-@pytest.mark.xfail(reason="an uncached out that is no metric switches DVC's run-cache off for its stage", strict=True)
 def test_going_back_makes_no_new_run(workspace, dropout):
     committed, runs = workspace.contents("models", "metrics", "reports"), list(workspace.runs())
     workspace.dvc("exp", "apply", "dropout")

@@ -59,6 +59,7 @@ def test_writes_every_output(project: Path) -> None:
     assert set(contents(project / "reports")) == {
         ".gitignore",
         "index.html",
+        "history.csv",
         "results.json",
         "table.md",
         *(f"figures/{name}.svg" for name in ("accuracy", "calibration", "curves-vgg", "curves-simple_cnn")),

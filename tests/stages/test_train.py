@@ -247,7 +247,7 @@ def test_killed_stopped_and_resumed_is_never_killed(tmp_path: Path, empty_store:
         with start_stage(folder, "train", "tiny") as process:
             out, err = process.communicate(timeout=300)
         assert process.returncode == 0, err
-        assert f"tiny: going on from step {stopped_at}, in the MLflow run {run.info.run_id}" in out
+        assert f"tiny: going on from step {stopped_at} in the same MLflow run, {run.info.run_id}" in out
         assert undisturbed.wait(timeout=300) == 0, undisturbed.communicate()
         undisturbed.communicate()
 
