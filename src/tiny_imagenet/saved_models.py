@@ -23,7 +23,9 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
         raise InputError(path, "not found", "run `dvc repro`")
     if sha256_of(path) != sha256:
         raise InputError(
-            path, "is not the model that training saved (its SHA-256 differs)", "run `dvc checkout` or `dvc repro`"
+            path,
+            "is not the model that training saved (its SHA-256 differs)",
+            "train it again with `dvc repro --force`",
         )
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
