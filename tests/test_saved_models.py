@@ -49,7 +49,7 @@ def test_another_file_is_not_even_opened(
     digest = sha256_of(saved)
     saved.write_bytes(spoil(saved.read_bytes()))
     monkeypatch.setattr(keras.saving, "load_model", None)
-    with pytest.raises(InputError, match=r"model\.keras: is not the model that training saved .*`dvc checkout`"):
+    with pytest.raises(InputError, match=r"model\.keras: is not the model that training saved .*`dvc repro --force`"):
         load_model(saved, digest, 8, 3)
 
 
