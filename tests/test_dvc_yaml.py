@@ -81,4 +81,4 @@ def test_a_model_depends_on_its_own_numbers_only():
 
 def test_each_stage_is_small():
     for script in (ROOT / "stages").glob("*.py"):
-        assert len(script.read_text().splitlines()) <= 160, script
+        assert len(script.read_text().splitlines()) <= 80, script
