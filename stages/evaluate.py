@@ -9,7 +9,8 @@ from pathlib import Path
 from tiny_imagenet.classes import short_names
 from tiny_imagenet.files import write_csv, write_json, write_whole
 from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import Params, load_params
+from tiny_imagenet.params import load_params
+from tiny_imagenet.schema import Params
 from tiny_imagenet.tfrecords import load_manifest
 
 RECORDS = Path("data/records")

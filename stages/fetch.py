@@ -13,7 +13,8 @@ from tiny_imagenet.download import download
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.files import write_whole
 from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import Dataset, load_params
+from tiny_imagenet.params import load_params
+from tiny_imagenet.schema import Dataset
 
 ARCHIVE = Path("data/archive.zip")
 VARIABLE = "TINY_IMAGENET_ARCHIVE"  # names a local archive to use instead of the download

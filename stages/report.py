@@ -12,9 +12,10 @@ from tiny_imagenet.examples import choose_labels, draw_examples, draw_variants, 
 from tiny_imagenet.figures import to_svg
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.page import render_page
-from tiny_imagenet.params import Params, as_flat, load_params
+from tiny_imagenet.params import as_flat, load_params
 from tiny_imagenet.reporting import as_text, best, comparison, draw_results, write_report
 from tiny_imagenet.results import load_data_report, load_predictions, load_result
+from tiny_imagenet.schema import Params
 from tiny_imagenet.tfrecords import Manifest, iterate_examples, load_manifest, verify_split
 
 RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports")

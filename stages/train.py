@@ -9,8 +9,9 @@ from pathlib import Path
 
 from tiny_imagenet.files import sha256_of
 from tiny_imagenet.lifecycle import StopRequest, stage_process
-from tiny_imagenet.params import Params, as_flat, load_params
+from tiny_imagenet.params import as_flat, load_params
 from tiny_imagenet.progress import TrainingProgress
+from tiny_imagenet.schema import Params
 from tiny_imagenet.tfrecords import MANIFEST, load_manifest
 
 RECORDS, MODELS, METRICS = Path("data/records"), Path("models"), Path("metrics")

@@ -1,0 +1,177 @@
+"""What params.yaml may hold: frozen dataclasses with the type and the range of every key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, model_validator
+from pydantic.dataclasses import dataclass
+
+from tiny_imagenet.errors import InputError
+from tiny_imagenet.strict_yaml import nearest
+
+STRICT = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+Int = Annotated[int, Field(strict=True)]
+Float = Annotated[float, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[Int, Field(ge=1)]
+Fraction = Annotated[Float, Field(ge=0, lt=1)]
+Share = Annotated[Float, Field(ge=0, le=1)]
+NonNegative = Annotated[Float, Field(ge=0)]
+Positive = Annotated[Float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Seed = Annotated[Int, Field(ge=0, lt=2**31)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Dataset:
+    """Where a dataset's archive comes from: `builtin`, or `url` and at least one of the two digests."""
+
+    builtin: Literal["digits"] | None = None
+    url: str | None = None
+    size_bytes: Count | None = None
+    sha256: Sha256 | None = None
+    content_sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        if (self.builtin is None) == (self.sha256 is None and self.content_sha256 is None):
+            raise ValueError("needs either `builtin`, or `sha256` or `content_sha256` of the archive")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Preprocess:
+    """How the archive becomes shards."""
+
+    seed: Seed
+    shard_images: Count
+    holdout_per_class: Annotated[Int, Field(ge=0)]
+    workers: Count | None
+
+
+@dataclass(frozen=True, config=STRICT)
+class Training:
+    """How the loop goes about its work, whatever the model."""
+
+    checkpoint_seconds: Positive
+    memory_gb: Positive
+    deterministic: Flag
+
+
+@dataclass(frozen=True, config=STRICT)
+class Augmentation:
+    """Ranges of the random image operations (see augmentation.py)."""
+
+    rotation_degrees: Annotated[Float, Field(ge=0, le=180)]
+    shift_fraction: Share
+    brightness: tuple[NonNegative, NonNegative]
+    horizontal_flip: Flag
+    interpolation: Literal["bilinear", "nearest"]
+    stretch: Flag
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        if self.brightness[0] > self.brightness[1]:
+            raise ValueError("brightness must be [lowest, highest]")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """How a model is trained."""
+
+    optimizer: Literal["sgd"]
+    lr: Positive
+    epochs: Count
+    batch_size: Count
+    l2: NonNegative
+    dropout: Fraction
+    precision: Literal["float32", "mixed_bfloat16"]
+    xla: Flag
+    augmentation: Augmentation
+
+
+@dataclass(frozen=True, config=STRICT)
+class Model:
+    """One row of the comparison: an architecture and the recipe it is trained by, all overrides applied.
+
+    `recipe_epochs` is what the named recipe says, whatever `recipe.epochs` has become.
+    """
+
+    name: Name
+    architecture: Name
+    recipe_name: Name
+    recipe_epochs: Count
+    recipe: Recipe
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Evaluation:
+    """How a saved model is scored."""
+
+    batch_size: Count
+    calibration_bins: Count
+
+
+@dataclass(frozen=True, config=STRICT)
+class Report:
+    """What the page shows."""
+
+    examples: list[str]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Published:
+    """One row of a published table; accuracies as fractions."""
+
+    loss: NonNegative
+    top_1_accuracy: Share
+    top_5_accuracy: Share
+
+
+@dataclass(frozen=True, config=STRICT)
+class File:
+    """params.yaml as it is written."""
+
+    dataset: str
+    seed: Seed
+    device: Literal["auto", "cpu", "gpu"]
+    strategy: Literal["auto", "single", "mirrored", "multi_worker"]
+    lr: Positive | None
+    epochs: Count | None
+    batch_size: Count | None
+    datasets: dict[Name, Dataset]
+    preprocess: Preprocess
+    training: Training
+    recipes: dict[Name, Recipe]
+    models: dict[Name, dict[str, Any]]
+    evaluation: Evaluation
+    report: Report
+    published: dict[Name, dict[Name, Published]]
+
+
+@dataclass(frozen=True, config=STRICT)
+class Params:
+    """The whole of params.yaml, checked; `models` in the file's order, each with its resolved recipe."""
+
+    dataset_name: str
+    dataset: Dataset
+    seed: Seed
+    device: Literal["auto", "cpu", "gpu"]
+    strategy: Literal["auto", "single", "mirrored", "multi_worker"]
+    preprocess: Preprocess
+    training: Training
+    models: dict[Name, Model]
+    evaluation: Evaluation
+    report: Report
+    published: dict[Name, Published]
+
+    def model(self, name: str) -> Model:
+        """Returns the model of that name."""
+        if name not in self.models:
+            raise InputError(f"models.{name}", "no such model", nearest(name, self.models))
+        return self.models[name]
