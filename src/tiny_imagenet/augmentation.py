@@ -11,6 +11,8 @@ import math
 
 import tensorflow as tf
 
+from tiny_imagenet.resampling import resample
+
 
 def draw(
     seed: tf.Tensor,
@@ -36,7 +38,7 @@ def draw(
     Returns:
         Transforms (batch, 8) as `projective_transforms` gives them, and brightness factors (batch,).
     """
-    uniform = tf.random.stateless_uniform((5, batch_size), seed)
+    uniform = tf.random.stateless_uniform((5, batch_size), seed, alg="philox")  # the same numbers on every device
     signed = 2.0 * uniform - 1.0
     angle = signed[0] * math.radians(rotation_degrees)
     shift = signed[1:3] * shift_fraction * image_size
@@ -75,18 +77,7 @@ def _matrices(entries: list[tf.Tensor]) -> tf.Tensor:
     return tf.reshape(tf.stack(entries, axis=1), (-1, 3, 3))
 
 
-def transform(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf.Tensor:
-    """Applies `projective_transforms` to images (batch, height, width, 3); outside lies the nearest pixel."""
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=transforms,
-        output_shape=tf.shape(images)[1:3],
-        fill_value=0.0,
-        interpolation=interpolation.upper(),
-        fill_mode="NEAREST",
-    )
-
-
+@tf.function(jit_compile=True)
 def brighten(images: tf.Tensor, factors: tf.Tensor, *, stretch: bool) -> tf.Tensor:
     """Multiplies each image by its factor and clips it to 0 to 255.
 
@@ -113,7 +104,7 @@ def augment(
     """Moves, then brightens images by what `draw` returned.
 
     Args:
-        images: uint8 or float32 (batch, height, width, 3), 0 to 255.
+        images: uint8 (batch, height, width, 3).
         transforms: (batch, 8).
         factors: (batch,).
         interpolation: "bilinear" or "nearest".
@@ -122,5 +113,4 @@ def augment(
     Returns:
         float32 (batch, height, width, 3), 0 to 255.
     """
-    moved = transform(tf.cast(images, tf.float32), transforms, interpolation)
-    return brighten(moved, factors, stretch=stretch)
+    return brighten(resample(images, transforms, interpolation), factors, stretch=stretch)

@@ -1,0 +1,64 @@
+"""The resampling against TensorFlow's own kernel, to the last bit."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tiny_imagenet import augmentation
+from tiny_imagenet.resampling import resample
+
+BATCH = 24
+
+
+def images(height: int, width: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (BATCH, height, width, 3)).astype(np.uint8)
+
+
+def kernel(batch: np.ndarray, transforms: Any, interpolation: str) -> np.ndarray:
+    return np.asarray(
+        tf.raw_ops.ImageProjectiveTransformV3(
+            images=tf.cast(batch, tf.float32),
+            transforms=transforms,
+            output_shape=batch.shape[1:3],
+            fill_value=0.0,
+            interpolation=interpolation.upper(),
+            fill_mode="NEAREST",
+        )
+    )
+
+
+def transforms(size: int) -> tf.Tensor:
+    drawn, _ = augmentation.draw(
+        tf.constant([3, 4]),
+        BATCH,
+        image_size=size,
+        rotation_degrees=180.0,
+        shift_fraction=0.5,
+        brightness=(1.0, 1.0),
+        horizontal_flip=True,
+    )
+    return drawn
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+@pytest.mark.parametrize("shape", [(64, 64), (9, 9), (9, 16)])
+def test_it_is_the_kernel_to_the_bit(shape: tuple[int, int], interpolation: str) -> None:
+    batch, moves = images(*shape), transforms(max(shape))
+    assert np.array_equal(resample(tf.constant(batch), moves, interpolation), kernel(batch, moves, interpolation))
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
+def test_halves_are_rounded_as_the_kernel_rounds_them(interpolation: str) -> None:
+    batch = images(8, 8)
+    halves = np.tile(np.float32([1, 0, 0, 0, 1, 0, 0, 0]), (BATCH, 1))
+    halves[:, 2], halves[:, 5] = np.arange(BATCH) / 2 - 3, 0.5
+    ours = resample(tf.constant(batch), tf.constant(halves), interpolation)
+    assert np.array_equal(ours, kernel(batch, halves, interpolation))
+
+
+def test_it_can_be_part_of_a_compiled_step() -> None:
+    batch, moves = tf.constant(images(16, 16)), transforms(16)
+    compiled = tf.function(resample, jit_compile=True)
+    assert np.array_equal(compiled(batch, moves, "bilinear"), resample(batch, moves, "bilinear"))
