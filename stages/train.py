@@ -55,6 +55,7 @@ def train(params: Params, name: str, about: dict[str, object]) -> None:
         cache=ROOT / ".cache",
         eval_batch_size=params.evaluation.batch_size,
         checkpoint_seconds=params.training.checkpoint_seconds,
+        memory_bytes=params.training.memory_gb * 1e9,
     )
     saved, tags = trainer.restore() or {}, experiment_tags(f"train@{name}", digest)
     stop = StopRequest()  # until here there is nothing to save

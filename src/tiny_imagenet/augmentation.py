@@ -11,6 +11,7 @@ import math
 
 import tensorflow as tf
 
+from tiny_imagenet.randomness import uniform
 from tiny_imagenet.resampling import resample
 
 
@@ -38,13 +39,13 @@ def draw(
     Returns:
         Transforms (batch, 8) as `projective_transforms` gives them, and brightness factors (batch,).
     """
-    uniform = tf.random.stateless_uniform((5, batch_size), seed, alg="philox")  # the same numbers on every device
-    signed = 2.0 * uniform - 1.0
+    drawn = uniform(seed, (5, batch_size))
+    signed = 2.0 * drawn - 1.0
     angle = signed[0] * math.radians(rotation_degrees)
     shift = signed[1:3] * shift_fraction * image_size
-    flip = uniform[3] < 0.5 if horizontal_flip else tf.zeros(batch_size, tf.bool)
+    flip = drawn[3] < 0.5 if horizontal_flip else tf.zeros(batch_size, tf.bool)
     low, high = brightness
-    return projective_transforms(angle, shift[0], shift[1], flip, image_size), low + (high - low) * uniform[4]
+    return projective_transforms(angle, shift[0], shift[1], flip, image_size), low + (high - low) * drawn[4]
 
 
 def projective_transforms(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ def build_trainer(
     cache: Path,
     eval_batch_size: int,
     checkpoint_seconds: float,
+    memory_bytes: float,
 ) -> Trainer:
     """Builds the model and loads the images.
 
@@ -47,9 +49,10 @@ def build_trainer(
         cache: The folder of decoded images.
         eval_batch_size: Val images at once.
         checkpoint_seconds: The longest time between two checkpoints.
+        memory_bytes: Decoded images up to this size are held in memory.
     """
     manifest = load_manifest(records)
-    with strategy.scope():
+    with strategy.scope(), _precision(about["precision"]):
         try:
             model = build_model(
                 about["architecture"],
@@ -66,11 +69,25 @@ def build_trainer(
     # Not before the model is built: the key tells the loaded code apart, the architecture's too.
     store = CheckpointStore(checkpoints / f"{about['model']}-{state_key({**about, 'data': data_digest})}")
     train_images, val_images = (load_images(records, manifest, split, cache) for split in ("train", "val"))
-    keys = ("seed", "optimizer", "lr", "epochs", "batch_size", "augmentation")
+    keys = ("seed", "optimizer", "lr", "epochs", "batch_size", "augmentation", "xla")
     settings = Settings(
-        **{key: about[key] for key in keys}, eval_batch_size=eval_batch_size, checkpoint_seconds=checkpoint_seconds
+        **{key: about[key] for key in keys},
+        eval_batch_size=eval_batch_size,
+        checkpoint_seconds=checkpoint_seconds,
+        memory_bytes=memory_bytes,
     )
     return Trainer(model, strategy, train_images, val_images, settings, store)
+
+
+@contextmanager
+def _precision(policy: str) -> Iterator[None]:
+    """Builds layers under a policy of Keras: "float32", or "mixed_bfloat16" (float32 weights, bfloat16 arithmetic)."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def write_results(

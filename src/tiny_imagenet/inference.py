@@ -9,7 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 
-def make_predictor(model: keras.Model, batch_size: int) -> Callable[..., np.ndarray]:
+def make_predictor(
+    model: keras.Model, batch_size: int, strategy: tf.distribute.Strategy | None = None
+) -> Callable[..., np.ndarray]:
     """Returns a function from images, uint8 (images, height, width, 3), to logits, float32 (images, classes).
 
     Every image is answered once: the last batch is filled up with blank images whose answers are cut off. The function
@@ -17,12 +19,21 @@ def make_predictor(model: keras.Model, batch_size: int) -> Callable[..., np.ndar
 
     Args:
         model: From images, 0 to 255, to logits.
-        batch_size: Images at once.
+        batch_size: Images at once, on all devices together (made up to a multiple of their number).
+        strategy: The devices; None: the one there is.
     """
+    strategy = strategy or tf.distribute.get_strategy()
+    share = -(-batch_size // strategy.num_replicas_in_sync)
+    batch_size = share * strategy.num_replicas_in_sync
+
+    def predict_share(batch: tf.Tensor) -> tf.Tensor:
+        part = tf.distribute.get_replica_context().replica_id_in_sync_group
+        images = tf.slice(batch, [part * share, 0, 0, 0], [share, *batch.shape[1:]])
+        return tf.cast(model(tf.cast(images, tf.float32), training=False), tf.float32)
 
     @tf.function
     def predict_batch(batch: tf.Tensor) -> tf.Tensor:
-        return tf.cast(model(tf.cast(batch, tf.float32), training=False), tf.float32)
+        return strategy.gather(strategy.run(predict_share, args=(batch,)), axis=0)
 
     def predict(images: np.ndarray, between: Callable[[], None] = lambda: None) -> np.ndarray:
         parts = []

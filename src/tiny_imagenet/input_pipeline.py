@@ -53,7 +53,7 @@ def make_batch(
         horizontal_flip=settings["horizontal_flip"],
     )
     size = batch_size // num_parts
-    indices, transforms, factors = (whole[part * size : (part + 1) * size] for whole in (indices, *drawn))
+    indices, transforms, factors = (_rows(whole, part * size, size) for whole in (indices, *drawn))
     moved = augmentation.augment(
         tf.gather(images, indices),
         transforms,
@@ -62,3 +62,9 @@ def make_batch(
         stretch=settings["stretch"],
     )
     return moved, tf.gather(labels, indices)
+
+
+def _rows(whole: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:
+    """Returns some rows of a tensor, their number known when the graph is built, as XLA demands."""
+    rest = whole.shape[1:]
+    return tf.slice(whole, [first, *(0 for _ in rest)], [count, *rest])

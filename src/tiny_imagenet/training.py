@@ -1,7 +1,7 @@
 """The training loop, on tf.distribute: the same on one device and on several, exact to the bit when resumed.
 
-Everything that happens in a step is a function of (seed, step) and of the state that a checkpoint holds: the weights,
-the optimiser's variables, the sums over the running epoch and the history of those before it.
+What happens in a step is a function of (seed, step) and of the state that a checkpoint holds: the weights, the
+optimiser's variables, the sums over the running epoch and the history of those before it.
 """
 
 from __future__ import annotations
@@ -18,30 +18,37 @@ import tensorflow as tf
 from tiny_imagenet.checkpoint import CheckpointStore
 from tiny_imagenet.decoding import Images
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation import TOP_K, l2_term, require_finite, score
+from tiny_imagenet.evaluation import l2_term, require_finite, score
+from tiny_imagenet.feeding import make_feed
 from tiny_imagenet.inference import make_predictor
-from tiny_imagenet.input_pipeline import epoch_order, make_batch
+from tiny_imagenet.input_pipeline import epoch_order
 from tiny_imagenet.lifecycle import Stopped
-from tiny_imagenet.optimization import add_l2_gradients, build_optimizer, l2_factors
+from tiny_imagenet.optimization import build_optimizer
+from tiny_imagenet.steps import SUMS, Steps
 
 LAUNCH_SECONDS = 0.5  # steps are launched in groups of about this long: between groups the loop listens and saves
-SUMS = ("loss", "top_1_accuracy", "top_5_accuracy")
 
 Row = dict[str, float]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the loop needs to know of a recipe; `augmentation` as the recipe's keys."""
+    """What the loop needs to know.
+
+    The recipe's own: `seed` to `xla`. How to go about it: val images at once, the longest time between two checkpoints,
+    and the size up to which decoded images are held in memory.
+    """
 
     seed: int
     optimizer: str
     lr: float
     epochs: int
     batch_size: int
-    eval_batch_size: int
     augmentation: Mapping[str, Any]
+    xla: bool
+    eval_batch_size: int
     checkpoint_seconds: float
+    memory_bytes: float
 
 
 @dataclass
@@ -90,10 +97,18 @@ class Trainer:
             self.optimizer = build_optimizer(settings.optimizer, settings.lr)
             self.optimizer.build(model.trainable_variables)
         self.progress = Progress()
-        self.images, self.labels = tf.convert_to_tensor(train_images.images), tf.convert_to_tensor(train_images.labels)
-        self.order = tf.Variable(tf.zeros(len(train_images.labels), tf.int32))
-        self.launch = tf.function(self._launch)
-        self.predict = make_predictor(model, settings.eval_batch_size)
+        self.num_images = len(train_images.labels)
+        self.feed = make_feed(train_images, settings.batch_size, strategy, settings.memory_bytes)
+        self.take = Steps(
+            model,
+            self.optimizer,
+            strategy,
+            seed=settings.seed,
+            batch_size=settings.batch_size,
+            augmentation=settings.augmentation,
+            xla=settings.xla,
+        )
+        self.predict = make_predictor(model, settings.eval_batch_size, strategy)
         self.saved_at = time.monotonic()
 
     def restore(self) -> Mapping[str, Any] | None:
@@ -144,7 +159,8 @@ class Trainer:
     ) -> None:
         progress, epoch = self.progress, len(self.progress.history)
         end = (epoch + 1) * self.steps_per_epoch
-        self.order.assign(epoch_order(self.settings.seed, epoch, self.order.shape[0]))
+        order = epoch_order(self.settings.seed, epoch, self.num_images)
+        self.feed.begin(order, (progress.step - epoch * self.steps_per_epoch) * self.settings.batch_size)
         group = 1
         while progress.step < end:
             count = min(group, end - progress.step)
@@ -165,10 +181,15 @@ class Trainer:
 
     def _take_steps(self, count: int) -> None:
         try:
-            sums = self.launch(tf.constant(self.progress.step), tf.constant(count)).numpy().astype(np.float64)
+            sums = self.take(self.progress.step, count, self.feed.take(count)).numpy().astype(np.float64)
         except tf.errors.ResourceExhaustedError:
             batch_size = self.settings.batch_size
             raise PipelineError("batch_size", f"{batch_size} images do not fit into memory", "lower it") from None
+        except tf.errors.UnimplementedError as error:
+            if "determinis" not in str(error):
+                raise
+            what = "TensorFlow has no deterministic way to compute something in this model on this device"
+            raise PipelineError("training.deterministic", what, "set it to false, or `xla` of the recipe") from None
         finite = np.isfinite(sums[:, 0])
         if not finite.all():
             step = self.progress.step + int(np.argmin(finite))
@@ -178,46 +199,6 @@ class Trainer:
         for row in sums:  # one by one: the sums do not depend on how steps were grouped
             self.progress.sums = [total + float(value) for total, value in zip(self.progress.sums, row, strict=True)]
         self.progress.step += count
-
-    def _launch(self, first: tf.Tensor, count: tf.Tensor) -> tf.Tensor:
-        """Runs `count` steps from step `first` on; returns their sums over the batch, float32 (count, len(SUMS))."""
-        sums = tf.TensorArray(tf.float32, count)
-        for i in tf.range(count):
-            replicas = self.strategy.run(self._step, args=(first + i,))
-            sums = sums.write(i, self.strategy.reduce("SUM", replicas, axis=None))
-        return sums.stack()
-
-    def _step(self, step: tf.Tensor) -> tf.Tensor:
-        settings, replica = self.settings, tf.distribute.get_replica_context()
-        part, num_parts = replica.replica_id_in_sync_group, self.strategy.num_replicas_in_sync
-        at = step % self.steps_per_epoch * settings.batch_size
-        images, labels = make_batch(
-            self.images,
-            self.labels,
-            tf.slice(self.order, [at], [settings.batch_size]),
-            seed=settings.seed,
-            step=step,
-            part=part,
-            num_parts=num_parts,
-            settings=settings.augmentation,
-        )
-        self._seed_dropout(step * num_parts + part)
-        with tf.GradientTape() as tape:
-            logits = self.model(images, training=True)
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_sum(losses) / settings.batch_size
-        variables = self.model.trainable_variables
-        factors = [factor / num_parts for factor in l2_factors(self.model)]
-        self.optimizer.apply(add_l2_gradients(tape.gradient(loss, variables), variables, factors), variables)
-        hits = [tf.math.in_top_k(labels, logits, k) for k in (1, TOP_K)]
-        return tf.stack([tf.reduce_sum(losses), *(tf.reduce_sum(tf.cast(hit, tf.float32)) for hit in hits)])
-
-    def _seed_dropout(self, step: tf.Tensor) -> None:
-        """Makes each dropout layer's next mask a function of the seed, the layer and the step."""
-        for i, layer in enumerate(self.model.layers):
-            if isinstance(layer, keras.layers.Dropout):
-                state = layer.seed_generator.state
-                state.assign(tf.cast(tf.stack([self.settings.seed + 7919 * (i + 1), step]), state.dtype))
 
     def _epoch_metrics(self, between: Callable[[], None]) -> Row:
         progress, count = self.progress, self.steps_per_epoch * self.settings.batch_size

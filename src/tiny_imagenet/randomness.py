@@ -1,0 +1,35 @@
+"""Random numbers as a function of a seed and of their place in its sequence: the same on every device, XLA or not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+PHILOX = 1  # TensorFlow's number for the generator of Salmon et al., "Parallel random numbers", 2011
+NUMBERS_A_COUNT = 4  # that Philox gives for each value of its counter
+
+
+def uniform(seed: tf.Tensor, shape: Sequence[int], first: tf.Tensor | int = 0) -> tf.Tensor:
+    """Draws numbers from a seed's sequence, uniform from 0 to 1.
+
+    Args:
+        seed: int32 (2,).
+        shape: Of the result.
+        first: The place in the sequence of the first number, int64.
+
+    Returns:
+        float32. From place 0 on they are those of `tf.random.stateless_uniform`, where XLA does not compile it: there
+        TensorFlow makes other numbers of the same bits.
+    """
+    key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
+    first, size = tf.cast(first, tf.int64), math.prod(shape)
+    # The counter's high half need not carry: its low half begins at 0.
+    counter = tf.stack([counter[0] + tf.cast(first // NUMBERS_A_COUNT, tf.uint64), counter[1]])
+    bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
+        shape=[size + NUMBERS_A_COUNT - 1], key=key, counter=counter, alg=PHILOX, dtype=tf.int32
+    )
+    bits = tf.slice(bits, [first % NUMBERS_A_COUNT], [size])
+    mantissa, one = bits & 0x7FFFFF, 0x3F800000  # as float32's bits: from 1 to 2
+    return tf.reshape(tf.bitcast(mantissa | one, tf.float32) - 1.0, shape)
