@@ -3,6 +3,9 @@ PYTHON ?= python3
 PYTHON_ADDONS ?= python3.11
 READY := .venv/ready
 ADDONS_READY := .venv-addons/ready
+BENCH_READY := .venv-bench/ready
+# Of PyTorch's own build without CUDA: 2.13.0+cpu for Python 3.11 on Linux x86-64.
+TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 STORE := sqlite:///$(CURDIR)/mlruns/mlflow.db
 PORT ?= 5000
 # A few epochs of steps larger and more frequent than the recipe's are enough for 1,297 digits.
@@ -14,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui test test-slow test-addons lint format lock clean
+.PHONY: help demo repro ui test test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -46,6 +49,9 @@ test-addons: $(READY) $(ADDONS_READY) ## the augmentation against tensorflow-add
 	.venv-addons/bin/python tests/addons/reference.py .venv-addons/reference.npz
 	TFA_REFERENCE=.venv-addons/reference.npz pytest tests/addons
 
+bench: $(READY) $(BENCH_READY) ## ours beside its peers on the real data: benchmarks/README.md (half an hour; ARGS="--rows step --rounds 3")
+	python -m benchmarks $(ARGS)
+
 lint: $(READY) ## ruff and mypy
 	ruff check .
 	ruff format --check .
@@ -60,9 +66,11 @@ lock: ## pin every dependency anew, with hashes (needs uv)
 		--group dev pyproject.toml -o requirements.lock
 	cd tests/addons && uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		requirements.in -o requirements.lock
+	cd benchmarks && uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate requirements.in | \
+		awk -v cpu=$(TORCH_CPU) -f lock.awk
 
 clean: ## remove the environments, the demo and the caches (no data, model or run)
-	rm -rf .venv .venv-addons .demo .cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-addons .venv-bench .demo .cache .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
@@ -75,4 +83,12 @@ $(READY): requirements.lock
 $(ADDONS_READY): tests/addons/requirements.lock
 	$(PYTHON_ADDONS) -m venv .venv-addons
 	.venv-addons/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r tests/addons/requirements.lock
+	@touch $@
+
+# Without dependencies: the lock names them all. PyTorch is not everywhere to be had: see benchmarks/lock.awk.
+$(BENCH_READY): benchmarks/requirements.lock benchmarks/torch.lock
+	$(PYTHON_ADDONS) -m venv .venv-bench
+	.venv-bench/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r benchmarks/requirements.lock
+	.venv-bench/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r benchmarks/torch.lock || \
+		echo "make: pip finds no PyTorch without CUDA: name PyTorch's index of CPU builds to it; its rows will say 'not measured'" >&2
 	@touch $@

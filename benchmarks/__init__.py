@@ -1,0 +1,1 @@
+"""What the pipeline costs beside its peers, measured in one run: `python -m benchmarks`."""

@@ -1,0 +1,31 @@
+"""What a row needs to be measured."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.rounds import Series, take_turns
+from benchmarks.scratch import Scratch
+from benchmarks.subjects import PEERS_PYTHON, Subject
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The data, how many rounds (None: each row's own number), and who is told what happens."""
+
+    scratch: Scratch
+    rounds: int | None
+    tell: Callable[[str], object]
+
+    def subject(self, name: str, module: str, *arguments: object, theirs: bool = False, **options: Any) -> Subject:
+        """Makes a subject of this package; `theirs` runs in the peers' environment."""
+        python = PEERS_PYTHON if theirs else sys.executable
+        module = f"benchmarks.{module}"
+        return Subject(name, module, *arguments, python=python, logs=self.scratch.logs, **options)
+
+    def take_turns(self, row: str, subjects: Sequence[Subject], rounds: int) -> dict[str, Series]:
+        """Measures subjects in turn; `rounds` unless the user said how many."""
+        return take_turns(subjects, self.rounds or rounds, lambda what: self.tell(f"{row}: {what}"))

@@ -1,0 +1,1 @@
+"""Ours: the pipeline's own code, served as subjects."""

@@ -1,0 +1,63 @@
+"""Rounds: the subjects of a row measured in turn, again and again, so that all see the same machine."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from benchmarks.serving import Figures
+from benchmarks.subjects import NotMeasured, Subject
+
+
+@dataclass
+class Series:
+    """What one subject gave, a figure set a round; or why there is none."""
+
+    name: str
+    about: Figures = field(default_factory=dict)
+    rounds: list[Figures] = field(default_factory=list)
+    missing: str | None = None
+
+    def __getitem__(self, key: str) -> list[float]:
+        """Returns one figure of each round."""
+        return [figures[key] for figures in self.rounds]
+
+
+def take_turns(subjects: Sequence[Subject], rounds: int, tell: Callable[[str], object]) -> dict[str, Series]:
+    """Measures each subject once a round; one that fails is left out from there on, with what it said.
+
+    Args:
+        subjects: In the order of each round.
+        rounds: How often.
+        tell: Told what is being measured.
+    """
+    series = {subject.name: Series(subject.name) for subject in subjects}
+    with ExitStack() as stack:
+        for subject in subjects:
+            stack.enter_context(subject)
+        for number in range(1, rounds + 1):
+            for subject in subjects:
+                own = series[subject.name]
+                if own.missing:
+                    continue
+                tell(f"round {number}/{rounds}: {subject.name}")
+                try:
+                    own.rounds.append(subject.measure())
+                    own.about = subject.about
+                except NotMeasured as error:
+                    own.missing, own.rounds = str(error), []
+    return series
+
+
+def paired_ratio(ours: Sequence[float], peer: Sequence[float], better: str) -> float:
+    """Returns the median over the rounds of how many times better ours was than the peer in the same round.
+
+    Args:
+        ours: A value a round.
+        peer: A value a round, as many.
+        better: "higher" or "lower": which values are good.
+    """
+    pairs = zip(ours, peer, strict=True)
+    return statistics.median(a / b if better == "higher" else b / a for a, b in pairs)

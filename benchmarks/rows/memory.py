@@ -1,0 +1,36 @@
+"""The peak memory of stage train beyond the decoded images themselves."""
+
+from __future__ import annotations
+
+from benchmarks.bench import Bench
+from benchmarks.results import Row, make_row
+
+ROUNDS = 2
+GOAL_GB = 1.0
+STREAMING_GB = 0.25
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measures vgg with the images in memory, and read from disk as they are needed."""
+    held = _measure(bench, "memory, images held", bench.scratch.project("memory"), counted=True)
+    streaming = bench.scratch.project("streaming", memory_gb=STREAMING_GB)
+    return [held, _measure(bench, "memory, images from disk", streaming, counted=False)]
+
+
+def _measure(bench: Bench, row: str, project: object, *, counted: bool) -> Row:
+    subject = bench.subject("ours", "ours.memory", project, "vgg", fresh=True)
+    ours = bench.take_turns(row, [subject], ROUNDS)["ours"]
+    return make_row(
+        row,
+        "memory",
+        ours["more_gb" if counted else "peak_gb"],
+        unit="GB more than the decoded images" if counted else "GB in all",
+        goal=GOAL_GB if counted else None,
+        better="lower",
+        details={
+            "peak_gb": ours["peak_gb"],
+            "decoded_gb": ours["decoded_gb"],
+            "counted": "peak resident memory, pages of mapped files with it; decoded: train and val, uint8",
+            "failed": ours.missing,
+        },
+    )

@@ -1,0 +1,44 @@
+"""The whole archive to checked, hashed shards."""
+
+from __future__ import annotations
+
+from benchmarks.bench import Bench
+from benchmarks.results import Row, make_row
+from benchmarks.subjects import ROOT
+
+ROUNDS = 3
+GOAL_SECONDS = 20.0
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measures ours on the whole archive, the peers on the images in folders, scaled to as many."""
+    scratch = bench.scratch
+    room = scratch.folder
+    subjects = [
+        bench.subject("ours", "ours.preprocess", scratch.archive, ROOT / "params.yaml", room),
+        bench.subject("TensorFlow's guide", "peers.tfrecord_guide", scratch.folders, room, "decode"),
+        bench.subject("TensorFlow's guide, nothing decoded", "peers.tfrecord_guide", scratch.folders, room, "copy"),
+        bench.subject("tensorflow-datasets", "peers.tfds_build", scratch.folders, room, theirs=True),
+    ]
+    series = bench.take_turns("preprocess", subjects, ROUNDS)
+    ours = series.pop("ours")
+    images = ours.rounds[0]["images"] if ours.rounds else 0
+    seconds = {
+        name: peer.missing or [images / rate for rate in peer["images_per_second"]] for name, peer in series.items()
+    }
+    row = make_row(
+        "preprocess",
+        "preprocess",
+        ours["seconds"],
+        unit="s",
+        goal=GOAL_SECONDS,
+        better="lower",
+        peers=seconds,
+        details={
+            "images": images,
+            "seconds_for_110000_images": [110_000 / rate for rate in ours["images_per_second"]],
+            "peers": "on 20,000 images already unpacked to folders, scaled to as many as ours",
+            "failed": ours.missing,
+        },
+    )
+    return [row]

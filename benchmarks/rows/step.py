@@ -1,0 +1,54 @@
+"""The bare training step: no input, one batch again and again."""
+
+from __future__ import annotations
+
+from benchmarks.bench import Bench
+from benchmarks.results import Row, make_row
+from benchmarks.rounds import Series
+
+ROUNDS = 7
+PRODUCT = "matrix product"
+GOAL_PERCENT, TORCH, TORCH_GOAL = 80.0, "PyTorch", 1.25
+
+
+def measure(bench: Bench) -> list[Row]:
+    """Measures the two CNNs."""
+    return [_measure(bench, model) for model in ("vgg", "simple_cnn")]
+
+
+def _measure(bench: Bench, model: str) -> Row:
+    row = f"training step, {model}"
+    subjects = [
+        bench.subject(PRODUCT, "peers.matrix_product"),
+        bench.subject("ours", "ours.steps", bench.scratch.project("train"), model, "bare"),
+        bench.subject("Keras fit", "peers.keras_fit", model, "auto"),
+        bench.subject("Keras fit, jit_compile=False", "peers.keras_fit", model, "off"),
+        bench.subject(TORCH, "peers.pytorch_step", model, theirs=True),
+    ]
+    series = bench.take_turns(row, subjects, ROUNDS)
+    product, ours = series.pop(PRODUCT), series.pop("ours")
+    flops = ours.about.get("train_flops_per_image", 0)
+    shares = {name: _shares(peer, flops, product) for name, peer in series.items()}
+    mine = _shares(ours, flops, product)
+    return make_row(
+        row,
+        "step",
+        mine if isinstance(mine, list) else [],
+        unit="% of the matrix product's rate",
+        goal=GOAL_PERCENT,
+        peers=shares,
+        peer_goals={TORCH: TORCH_GOAL},
+        details={
+            **ours.about,
+            "matrix_product_gflop_per_second": product["gflop_per_second"],
+            "images_per_second": {one.name: one["images_per_second"] for one in (ours, *series.values())},
+            "failed": ours.missing or product.missing,
+        },
+    )
+
+
+def _shares(one: Series, flops: float, product: Series) -> list[float] | str:
+    if one.missing or product.missing:
+        return one.missing or f"no matrix product: {product.missing}"
+    pairs = zip(one["images_per_second"], product["gflop_per_second"], strict=True)
+    return [100 * rate * flops / 1e9 / ceiling for rate, ceiling in pairs]

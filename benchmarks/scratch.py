@@ -1,0 +1,108 @@
+"""What the benchmarks work on: the real archive, its records, its images in folders; made once."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.subjects import ROOT
+from tiny_imagenet.archive import Archive
+from tiny_imagenet.errors import InputError
+from tiny_imagenet.shards import whole_directory
+
+IMAGES_A_CLASS = 100  # in folders, for the peers
+
+
+class Scratch:
+    """A folder of data to measure on.
+
+    Args:
+        folder: What is there is used again.
+        tell: Told what is being made.
+    """
+
+    def __init__(self, folder: Path, tell: Callable[[str], object]) -> None:
+        self.folder, self.tell = folder, tell
+        folder.mkdir(parents=True, exist_ok=True)
+        self.logs = folder / "logs"
+        self.logs.mkdir(exist_ok=True)
+
+    @cached_property
+    def archive(self) -> Path:
+        """The archive: what TINY_IMAGENET_ARCHIVE names, or what `dvc repro` left.
+
+        Raises:
+            InputError: There is neither.
+        """
+        path = Path(os.environ.get("TINY_IMAGENET_ARCHIVE") or ROOT / "data" / "archive.zip")
+        if not path.exists():
+            raise InputError(path, "not found", "run `dvc repro fetch`, or name the archive in TINY_IMAGENET_ARCHIVE")
+        return path.resolve()
+
+    @cached_property
+    def data(self) -> Path:
+        """A project's data folder: the archive, and its records as the stage preprocess makes them."""
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        link = data / "archive.zip"
+        if not link.is_symlink() or link.resolve() != self.archive:
+            shutil.rmtree(data / "records", ignore_errors=True)
+            link.unlink(missing_ok=True)
+            link.symlink_to(self.archive)
+        if not (data / "records").exists():
+            self.tell("preparing the records")
+            shutil.copy(ROOT / "params.yaml", self.folder / "params.yaml")
+            subprocess.run([sys.executable, ROOT / "stages" / "preprocess.py"], cwd=self.folder, check=True)
+        return data
+
+    def project(self, name: str, **training: Any) -> Path:
+        """Returns a folder in which stage train can run, with these values of `training` in its params.yaml.
+
+        All projects share their data and their cache of decoded images.
+        """
+        project, cache = self.folder / "projects" / name, self.folder / "decoded"
+        project.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(exist_ok=True)
+        for link, target in (("data", self.data), (".cache", cache)):
+            if not (project / link).is_symlink():
+                (project / link).symlink_to(target)
+        for leftover in (".checkpoints", "models", "metrics"):
+            shutil.rmtree(project / leftover, ignore_errors=True)
+        params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+        (project / "params.yaml").write_text(yaml.safe_dump(adapted(params, training)), encoding="utf-8")
+        return project
+
+    @cached_property
+    def folders(self) -> Path:
+        """Train images as JPEG files in a folder a class, as the peers want them."""
+        target = self.folder / f"train-{IMAGES_A_CLASS}-a-class"
+        if not target.exists():
+            self.tell("unpacking images for the peers")
+            with whole_directory(target) as aside, Archive(self.archive) as archive:
+                _unpack(archive, aside)
+        return target
+
+
+def adapted(params: dict[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns params.yaml's content with a benchmark's `training`: one epoch, and no checkpoint in it."""
+    training = {"checkpoint_seconds": 1e6, **training}
+    return {**params, "dataset": "tiny-imagenet-200", "epochs": 1, "training": {**params["training"], **training}}
+
+
+def _unpack(archive: Archive, target: Path) -> None:
+    taken: dict[str, int] = {}
+    for name in archive.names:
+        parts = name.split("/")
+        if parts[0] == "train" and parts[-1].endswith(".JPEG") and taken.get(parts[1], 0) < IMAGES_A_CLASS:
+            taken[parts[1]] = taken.get(parts[1], 0) + 1
+            path = target / parts[1] / parts[-1]
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(archive.read(name))

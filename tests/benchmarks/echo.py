@@ -1,0 +1,22 @@
+"""A subject for the tests: counts its measurements, talks in between, or fails when told to."""
+
+import os
+import sys
+
+from benchmarks.serving import serve
+
+count = 0
+
+
+def measure():
+    global count
+    count += 1
+    print("a library's own line")
+    if sys.argv[1] == "fail" and count == 2:
+        print("RuntimeError: out of luck", file=sys.stderr)
+        os._exit(1)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    return {"count": count, "process": os.getpid(), "cores": cores}
+
+
+serve(measure, kind=sys.argv[1])
