@@ -38,10 +38,12 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
     from tiny_imagenet.tracking import log_evaluation
 
     manifest, run = load_manifest(RECORDS), load_run(models / "run.json")
-    with devices.make_strategy(params.device).scope():
+    deterministic = params.training.deterministic
+    strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic, alone=True)
+    with strategy.scope():
         model = load_model(models / "model.keras", run["model_sha256"], manifest.image_size, manifest.num_classes)
         val = load_images(RECORDS, manifest, "val", ROOT / ".cache")
-        logits = make_predictor(model, params.evaluation.batch_size)(val.images)
+        logits = make_predictor(model, params.evaluation.batch_size, strategy)(val.images)
 
     scores = evaluation.score(logits, val.labels)
     evaluation.require_finite(scores, f"models.{name}")

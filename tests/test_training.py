@@ -141,15 +141,14 @@ def test_killed_after_a_save_on_the_way_and_resumed_is_never_killed(
     class Killed(BaseException):
         pass
 
-    def kill() -> bool:
+    def kill(count: int) -> None:
         if first.progress.step == 6:  # step 5 is saved, step 6 is lost
             raise Killed
-        return False
 
     monkeypatch.setattr("tiny_imagenet.training.LAUNCH_SECONDS", 0.0)
     first = make_trainer(tmp_path, checkpoint_seconds=1e-9)
     with pytest.raises(Killed):
-        run(first, kill)
+        first.run({}, on_epoch=[], on_steps=kill, stop=lambda: False)
     second = make_trainer(tmp_path)
     assert second.restore() is not None
     assert second.progress.step == 5
@@ -254,7 +253,7 @@ def test_xla_computes_the_same(tmp_path: Path) -> None:
 
 
 def test_xla_without_a_deterministic_kernel_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"training\\.deterministic: TensorFlow has no deterministic way"):
+    with pytest.raises(PipelineError, match=r"training\.deterministic: TensorFlow has no deterministic way"):
         run(make_trainer(tmp_path, xla=True))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tiny_imagenet import cluster
 from tiny_imagenet.checkpoint import CheckpointStore, state_key
 from tiny_imagenet.decoding import load_images
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.files import sha256_of, write_csv, write_json, write_whole
 from tiny_imagenet.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
 from tiny_imagenet.models import build_model
+from tiny_imagenet.progress import TrainingProgress
 from tiny_imagenet.tfrecords import load_manifest
+from tiny_imagenet.tracking import Run
 from tiny_imagenet.training import Settings, Trainer
 
 
@@ -52,6 +55,8 @@ def build_trainer(
         memory_bytes: Decoded images up to this size are held in memory.
     """
     manifest = load_manifest(records)
+    same = {key: value for key, value in about.items() if key != "device"}
+    cluster.same_on_all(strategy, {"recipe": same, "data": data_digest, "code": _code_digest()})
     with strategy.scope(), _precision(about["precision"]):
         try:
             model = build_model(
@@ -77,6 +82,27 @@ def build_trainer(
         memory_bytes=memory_bytes,
     )
     return Trainer(model, strategy, train_images, val_images, settings, store)
+
+
+def train_in_run(trainer: Trainer, name: str, run: Run, stop: Callable[[], bool], *, resumed: bool) -> None:
+    """Trains to the end, each epoch logged to the MLflow run, those of a resumed training's past too."""
+    if resumed:
+        print(f"{name}: going on from step {trainer.progress.step} in the same MLflow run, {run.run_id}", flush=True)
+    for row in trainer.progress.history[run.logged_epochs() :]:
+        run.log_epoch(row)
+    run.monitor_system()
+    with TrainingProgress(name, trainer.settings.epochs, trainer.steps_per_epoch, trainer.progress.step) as shown:
+        trainer.run({"run_id": run.run_id}, on_epoch=[run.log_epoch, shown.epoch], on_steps=shown.steps, stop=stop)
+
+
+def train_along(trainer: Trainer, stop: Callable[[], bool]) -> None:
+    """Trains to the end as a worker that is not the chief: nothing is logged, nothing written."""
+    trainer.run({}, on_epoch=[], on_steps=lambda _: None, stop=stop)
+
+
+def _code_digest() -> str:
+    """Returns the digest of all of this package's code, whatever of it is loaded yet."""
+    return "".join(sha256_of(path) for path in sorted(Path(__file__).parent.rglob("*.py")))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
-from tiny_imagenet.decoding import Images
+from tiny_imagenet.decoding import Images, share_with_tensorflow
 
 READ_AHEAD = 32  # batches
 
@@ -125,7 +125,7 @@ def _ahead(items: Iterator[Images]) -> Iterator[Images]:
 
 def _on_each_device(strategy: tf.distribute.Strategy, *arrays: np.ndarray) -> tuple[tf.Tensor, ...]:
     with tf.device("cpu"):
-        tensors = tuple(tf.convert_to_tensor(array) for array in arrays)
+        tensors = tuple(share_with_tensorflow(array) for array in arrays)
     if strategy.num_replicas_in_sync == 1 and not tf.config.get_visible_devices("GPU"):
         return tensors
     return tuple(strategy.run(tf.function(lambda *given: given), tensors))

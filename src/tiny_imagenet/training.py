@@ -15,6 +15,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tiny_imagenet import cluster
 from tiny_imagenet.checkpoint import CheckpointStore
 from tiny_imagenet.decoding import Images
 from tiny_imagenet.errors import InputError, PipelineError
@@ -113,7 +114,7 @@ class Trainer:
 
     def restore(self) -> Mapping[str, Any] | None:
         """Goes back to the last checkpoint, if there is one; returns what was saved `about` it."""
-        found = self.store.load()
+        found = cluster.broadcast_state(self.strategy, self.store.load() if cluster.is_chief(self.strategy) else None)
         if not found:
             return None
         arrays, about = found
@@ -142,7 +143,7 @@ class Trainer:
             The metrics of each epoch.
 
         Raises:
-            Stopped: When `stop` said so; the state is saved.
+            Stopped: When `stop` said so, of any worker; the state is saved.
             PipelineError: The loss is not finite, or the device's memory is too small.
         """
         while len(self.progress.history) < self.settings.epochs:
@@ -163,21 +164,25 @@ class Trainer:
         self.feed.begin(order, (progress.step - epoch * self.steps_per_epoch) * self.settings.batch_size)
         group = 1
         while progress.step < end:
-            count = min(group, end - progress.step)
+            count, stopping = cluster.agree(self.strategy, min(group, end - progress.step), stop())
+            if stopping:
+                self._end(about)
             began = time.monotonic()
             self._take_steps(count)
             took = time.monotonic() - began
             progress.seconds += took
             on_steps(count)
             group = max(1, min(2 * count, int(LAUNCH_SECONDS * count / took)))
-            self._end_if(stop, about)
             if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
                 self._save(about)
 
+    def _end(self, about: Mapping[str, Any]) -> None:
+        self._save(about)
+        raise Stopped(f"stopped at step {self.progress.step}, which is saved; the next run goes on from there")
+
     def _end_if(self, stop: Callable[[], bool], about: Mapping[str, Any]) -> None:
-        if stop():
-            self._save(about)
-            raise Stopped(f"stopped at step {self.progress.step}, which is saved; the next run goes on from there")
+        if cluster.agree(self.strategy, 0, stop())[1]:
+            self._end(about)
 
     def _take_steps(self, count: int) -> None:
         try:
@@ -213,9 +218,11 @@ class Trainer:
         return row | {"seconds": progress.seconds, "images_per_second": count / progress.seconds}
 
     def _save(self, about: Mapping[str, Any]) -> None:
+        self.saved_at = time.monotonic()
+        if not cluster.is_chief(self.strategy):
+            return
         arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
         self.store.save(arrays, {**about, "progress": vars(self.progress)})
-        self.saved_at = time.monotonic()
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.optimizer.variables]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import random
 import shutil
 import signal
 import subprocess
@@ -215,13 +216,49 @@ def wait_for_step(folder: Path, process: subprocess.Popen[str], step: int) -> No
         time.sleep(0.01)
 
 
+def two_projects(folder: Path, store: Path, epochs: int) -> list[Path]:
+    """Writes two equal projects, one to be left alone and one to be killed; they save as often as they can."""
+    training = shrunk_params()["training"] | {"checkpoint_seconds": 0.05}
+    return [
+        write_project(folder / name, store, train=160, val=20, epochs=epochs, training=training)
+        for name in ("alone", "killed")
+    ]
+
+
+def assert_same_result(folder: Path, left_alone: Path, epochs: int) -> None:
+    """Compares weights, bit for bit, and the history but for its times."""
+    assert weights(folder) == weights(left_alone)
+    columns = [
+        [{key: value for key, value in row.items() if key not in TIMES} for row in history(each)]
+        for each in (folder, left_alone)
+    ]
+    assert columns[0] == columns[1]
+    assert [row["epoch"] for row in columns[0]] == [str(epoch) for epoch in range(1, epochs + 1)]
+
+
+@pytest.mark.slow
+def test_twenty_kills_at_random_moments_leave_no_trace(tmp_path: Path, empty_store: Path) -> None:
+    epochs, kills, rng = 40, 20, random.Random(5)
+    left_alone, folder = two_projects(tmp_path, empty_store, epochs)
+    for _ in range(kills):
+        with start_stage(folder, "train", "tiny") as process:
+            wait_for_step(folder, process, saved_step(folder) + rng.randint(1, 20))
+            time.sleep(rng.uniform(0.0, 0.1))
+            process.kill()
+    assert saved_step(folder) < 20 * epochs
+    for each in (folder, left_alone):
+        with start_stage(each, "train", "tiny") as process:
+            out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        assert ("in the same MLflow run" in out) == (each == folder)
+    assert_same_result(folder, left_alone, epochs)
+    assert len(runs(folder)) == 1
+
+
 def test_killed_stopped_and_resumed_is_never_killed(tmp_path: Path, empty_store: Path) -> None:
     """SIGKILL, then SIGTERM, then to the end: the same files and the same MLflow run as without them."""
     epochs = 12
-    changes = {"epochs": epochs, "training": {"checkpoint_seconds": 0.05}}
-    left_alone, folder = (
-        write_project(tmp_path / name, empty_store, train=160, val=20, **changes) for name in ("alone", "killed")
-    )
+    left_alone, folder = two_projects(tmp_path, empty_store, epochs)
     with start_stage(left_alone, "train", "tiny") as undisturbed:
         with start_stage(folder, "train", "tiny") as process:
             wait_for_step(folder, process, 1)
@@ -251,13 +288,7 @@ def test_killed_stopped_and_resumed_is_never_killed(tmp_path: Path, empty_store:
         assert undisturbed.wait(timeout=300) == 0, undisturbed.communicate()
         undisturbed.communicate()
 
-    assert weights(folder) == weights(left_alone)
-    columns = [
-        [{key: value for key, value in row.items() if key not in TIMES} for row in history(each)]
-        for each in (folder, left_alone)
-    ]
-    assert columns[0] == columns[1]
-    assert [row["epoch"] for row in columns[0]] == [str(epoch) for epoch in range(1, epochs + 1)]
+    assert_same_result(folder, left_alone, epochs)
     (finished,) = runs(folder)
     assert (finished.info.run_id, finished.info.status) == (run.info.run_id, "FINISHED")
     assert read_json(folder, "models/tiny/run.json")["run_id"] == run.info.run_id
