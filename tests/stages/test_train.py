@@ -238,11 +238,11 @@ def assert_same_result(folder: Path, left_alone: Path, epochs: int) -> None:
 
 @pytest.mark.slow
 def test_twenty_kills_at_random_moments_leave_no_trace(tmp_path: Path, empty_store: Path) -> None:
-    epochs, kills, rng = 40, 20, random.Random(5)
+    epochs, kills, rng = 300, 20, random.Random(5)
     left_alone, folder = two_projects(tmp_path, empty_store, epochs)
     for _ in range(kills):
         with start_stage(folder, "train", "tiny") as process:
-            wait_for_step(folder, process, saved_step(folder) + rng.randint(1, 20))
+            wait_for_step(folder, process, saved_step(folder) + rng.randint(1, 60))
             time.sleep(rng.uniform(0.0, 0.1))
             process.kill()
     assert saved_step(folder) < 20 * epochs
