@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from mlflow.entities import Run
@@ -107,6 +108,21 @@ def test_the_run_in_the_store(trained: Path) -> None:
     assert run.outputs is not None
     (model,) = run.outputs.model_outputs
     assert client(trained).get_logged_model(model.model_id).name == "model"
+
+
+def test_mixed_precision(project: Path, trained: Path) -> None:
+    """bfloat16 arithmetic, float32 weights and logits; about the same loss."""
+    params = shrunk_params()
+    params["recipes"]["paper"]["precision"] = "mixed_bfloat16"
+    write_params(project, params)
+    import_stage("train").main("tiny")
+    model = keras.models.load_model(project / "models" / "tiny" / "model.keras")
+    assert [layer.compute_dtype for layer in model.layers if layer.weights] == [*["bfloat16"] * 3, "float32"]
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    ours, theirs = (float(history(each)[-1]["loss"]) for each in (project, trained))
+    assert ours != theirs
+    assert ours == pytest.approx(theirs, abs=0.02)
 
 
 def flip_a_bit(records: Path) -> None:

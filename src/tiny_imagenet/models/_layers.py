@@ -20,10 +20,11 @@ def convolution(x: keras.KerasTensor, filters: int, l2: float) -> keras.KerasTen
 def fully_connected(
     x: keras.KerasTensor, units: int, *, dropout: float, l2: float, activation: str | None, name: str | None = None
 ) -> keras.KerasTensor:
-    """Dropout on the inputs (none where it is 0), then a dense layer."""
+    """Dropout on the inputs (none where it is 0), then a dense layer; without an activation it gives float32 logits."""
     if dropout:
         x = layers.Dropout(dropout)(x)
-    return layers.Dense(units, activation=activation, kernel_regularizer=_regularizer(l2), name=name)(x)
+    dtype = None if activation else "float32"
+    return layers.Dense(units, activation=activation, kernel_regularizer=_regularizer(l2), name=name, dtype=dtype)(x)
 
 
 def _regularizer(l2: float) -> keras.regularizers.L2 | None:
