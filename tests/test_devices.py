@@ -45,3 +45,32 @@ def test_the_import_sets_the_environment_and_says_nothing() -> None:
     environment = clean | {"PYTHONPATH": str(Path(devices.__file__).parents[1])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_mirrored_takes_every_device_and_single_takes_one() -> None:
+    code = """
+from tiny_imagenet import devices
+import tensorflow as tf
+
+one = tf.config.LogicalDeviceConfiguration()
+tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [one, one])
+for name in ("single", "auto", "mirrored"):
+    strategy = devices.make_strategy("cpu", name)
+    print(name, strategy.num_replicas_in_sync, devices.device_name(strategy))
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(devices.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    cores = devices.device_name(devices.make_strategy("cpu"))
+    assert done.stdout.splitlines() == [f"single 1 {cores}", f"auto 1 {cores}", f"mirrored 2 2 x {cores}"]
+
+
+def test_determinism_can_be_left_off() -> None:
+    code = """
+from tiny_imagenet import devices
+import tensorflow as tf
+
+devices.make_strategy("cpu", deterministic=False)
+tf.random.uniform(())  # refused without a seed where operations are deterministic
+"""
+    environment = os.environ | {"PYTHONPATH": str(Path(devices.__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)

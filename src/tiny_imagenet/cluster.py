@@ -39,7 +39,6 @@ LOST = (
     tf.errors.DeadlineExceededError,
     tf.errors.FailedPreconditionError,
     tf.errors.InternalError,
-    tf.errors.UnknownError,
 )
 
 Arrays = Mapping[str, np.ndarray]
@@ -73,7 +72,7 @@ def read_tf_config() -> Cluster | None:
         return None
     try:
         config = json.loads(text)
-        jobs, task = config.get("cluster") or {}, config.get("task") or {}
+        jobs, task = config.get("cluster", {}), config.get("task", {})
         places = [(kind, i) for kind in ("chief", "worker") for i in range(len(jobs.get(kind, [])))]
         addresses = [str(jobs[kind][i]) for kind, i in places]
         here = (task.get("type"), int(task.get("index", -1)))
@@ -121,7 +120,7 @@ def join(cluster: Cluster) -> tf.distribute.Strategy:
         raise PipelineError("TF_CONFIG", what, "choose another port, or end the process that has it") from None
     except (RuntimeError, *LOST):
         missing = ", ".join(cluster.silent()) or "another worker"
-        todo = "start all workers, each with its own `index`, at about the same time"
+        todo = "start all workers, each with its own `index`, at the same time"
         raise PipelineError(missing, f"did not start within {START_SECONDS} s", todo) from None
 
 
@@ -182,7 +181,7 @@ def same_on_all(strategy: tf.distribute.Strategy, inputs: Mapping[str, object]) 
 
     Args:
         strategy: The devices.
-        inputs: What it is, in words ("settings", "data", "code"), and what stands for it, ready for JSON.
+        inputs: What it is, in a word ("settings", "data", "code"), and what stands for it, ready for JSON.
 
     Raises:
         PipelineError: On all of them, naming the first worker that differs from the chief, and in what.
@@ -198,17 +197,17 @@ def same_on_all(strategy: tf.distribute.Strategy, inputs: Mapping[str, object]) 
     for worker, what in np.argwhere((digests != digests[0]).any(axis=2)):
         raise PipelineError(
             _names(strategy)[worker],
-            f"its {list(inputs)[what]} differs from the chief's",
+            f"has other {list(inputs)[what]} than the chief",
             "all workers need the same checkout, params.yaml, data/records and versions",
         )
 
 
 @contextmanager
 def watch(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Runs a body that all workers share; what TensorFlow raises when one is lost becomes one line.
+    """Runs a body that all workers share; what TensorFlow raises in the others when one is lost becomes one line.
 
     Raises:
-        PipelineError: A worker was lost: within two seconds if its process has ended, else as the checks above say.
+        PipelineError: A worker was lost: raised after one or two checks, as their constants say.
     """
     if worker_count(strategy) == 1:
         yield
@@ -216,8 +215,11 @@ def watch(strategy: tf.distribute.Strategy) -> Iterator[None]:
     try:
         yield
     except LOST as error:
+        lost = _lost(strategy, error.message)
+        if not lost:
+            raise
         todo = "start all workers again: they go on from the last checkpoint"
-        raise PipelineError(_lost(strategy, error.message), "was lost (its process or machine is gone)", todo) from None
+        raise PipelineError(lost, "was lost (its process or machine is gone)", todo) from None
     finally:
         strategy.extended._check_health_thread_should_stop.set()
         strategy.extended._check_health_thread = None  # else the end of this process waits for it
@@ -239,14 +241,14 @@ def _names(strategy: tf.distribute.Strategy) -> list[str]:
     return ["chief" for _ in jobs.get("chief", [])] + [f"worker {i}" for i in range(len(jobs.get("worker", [])))]
 
 
-def _lost(strategy: tf.distribute.Strategy, message: str) -> str:
-    """Returns the name of the worker that an error's message is about."""
+def _lost(strategy: tf.distribute.Strategy, message: str) -> str | None:
+    """Returns the name of the other worker that an error is about: its message tells, or nothing listens there."""
     here = strategy.cluster_resolver
     for job, index in re.findall(r"/job:(\w+)/replica:0/task:(\d+)", message):
         if (job, int(index)) != (here.task_type, here.task_id):
             return "chief" if job == "chief" else f"worker {index}"
     cluster = read_tf_config()
-    return (cluster and ", ".join(cluster.silent())) or "a worker"
+    return ", ".join(cluster.silent()) if cluster else None
 
 
 def _listens(address: str) -> bool:
