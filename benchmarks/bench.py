@@ -26,6 +26,9 @@ class Bench:
         module = f"benchmarks.{module}"
         return Subject(name, module, *arguments, python=python, logs=self.scratch.logs, **options)
 
-    def take_turns(self, row: str, subjects: Sequence[Subject], rounds: int) -> dict[str, Series]:
-        """Measures subjects in turn; `rounds` unless the user said how many."""
-        return take_turns(subjects, self.rounds or rounds, lambda what: self.tell(f"{row}: {what}"))
+    def take_turns(self, row: str, subjects: Sequence[Subject], rounds: int, first: int = 0) -> dict[str, Series]:
+        """Measures subjects in turn; `rounds` unless the user said how many, after `first` that do not count."""
+        series = take_turns(subjects, first + (self.rounds or rounds), lambda what: self.tell(f"{row}: {what}"))
+        for one in series.values():
+            del one.rounds[:first]
+        return series

@@ -29,9 +29,19 @@ def say(figures: Figures) -> None:
     print(f"\n{MARK}{json.dumps(figures)}", flush=True)
 
 
-def rate(step: Callable[[], object], images: int, seconds: float = SECONDS) -> Figures:
-    """Calls `step` for so many seconds and returns the images a second, if each call takes `images` of them."""
+def rate(step: Callable[[], object], images: int, *, warm: float = 0.0, seconds: float = SECONDS) -> Figures:
+    """Returns the images a second of a `step` that takes `images` of them.
+
+    Args:
+        step: Called again and again, for `seconds`.
+        images: In a step.
+        warm: Seconds of calls that do not count, for what was made ahead while others were measured.
+        seconds: How long to measure.
+    """
+    began = time.perf_counter()
     step()
+    while time.perf_counter() - began < warm:
+        step()
     count, began = 0, time.perf_counter()
     while (took := time.perf_counter() - began) < seconds:
         step()

@@ -45,9 +45,7 @@ def main(folder: str) -> None:
 
     def measure():
         batches = iter(loader)
-        for _ in range(2 * workers + 1):  # what the workers make ahead of the clock
-            next(batches)
-        return rate(lambda: next(batches), BATCH)
+        return rate(lambda: next(batches), BATCH, warm=1.0)
 
     serve(measure, workers=workers)
 
