@@ -6,7 +6,7 @@ from PIL import Image
 from tests.tiny_archive import SIZE, jpeg
 
 from tiny_imagenet.errors import InputError
-from tiny_imagenet.jpeg import decode, image_size
+from tiny_imagenet.jpeg import END, START, decode, image_size
 
 
 def with_claimed_size(data: bytes, size: int) -> bytes:
@@ -22,6 +22,13 @@ def test_pixels_are_pillows() -> None:
     assert greyscale.tolist() == [False, True, False]
 
 
+def test_fill_bytes_before_a_marker_are_no_fault() -> None:
+    data = jpeg(1)
+    at = data.index(b"\xff\xc0")
+    filled = data[:at] + b"\xff\xff" + data[at:]
+    np.testing.assert_array_equal(*decode([data, filled], ["a", "b"], SIZE)[0])
+
+
 def png() -> bytes:
     file = io.BytesIO()
     Image.new("RGB", (SIZE, SIZE)).save(file, "PNG")
@@ -35,6 +42,8 @@ def png() -> bytes:
         (jpeg(1)[:100], "bad.JPEG: is cut or damaged"),
         (jpeg(1)[:-40], "bad.JPEG: is cut or damaged"),
         (jpeg(1)[:-2], "bad.JPEG: is cut or damaged"),
+        (START + END, "bad.JPEG: is not a JPEG"),
+        (START + b"\xff\xc0" + END, "bad.JPEG: is cut or damaged"),
         (b"<html></html>", "bad.JPEG: is not a JPEG"),
         (png(), "bad.JPEG: is not a JPEG"),
         (jpeg(1, size=(SIZE, SIZE + 1)), "bad.JPEG: is 16 x 17 pixels, the dataset's images are 16 x 16"),

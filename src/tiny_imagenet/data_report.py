@@ -103,10 +103,12 @@ def _repeats(members: list[Member], key: Callable[[Member], bytes], least_files:
         key: Two images with the same key have the same content.
         least_files: Of the files with the same content, so many must differ.
     """
+    counts = Counter(map(key, members))
     groups: dict[bytes, list[Member]] = defaultdict(list)
     for member in members:
-        groups[key(member)].append(member)
-    repeated = [group for group in groups.values() if len(group) > 1]
+        if counts[key(member)] > 1:
+            groups[key(member)].append(member)
+    repeated = list(groups.values())
     found = {}
     for pair in combinations_with_replacement(dict.fromkeys(member.split for member in members), 2):
         parts = [[member for member in group if member.split in pair] for group in repeated]

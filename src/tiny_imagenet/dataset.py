@@ -44,10 +44,12 @@ def load_dataset(archive: Archive) -> Dataset:
     classes = _read_classes(archive)
     labels = {item.wnid: label for label, item in enumerate(classes)}
     folders = defaultdict(list)
-    for name in sorted(archive.names, key=_natural_order):
+    for name in archive.names:
         folder, slash, _ = name.rpartition("/images/")
         if slash:
             folders[folder].append(name)
+    for names in folders.values():
+        names.sort(key=_natural_order)
     splits = {"train": _train_images(archive, folders, labels), "val": _val_images(archive, folders["val"], labels)}
     if folders["test"]:
         splits["test"] = [Image(name, NO_LABEL) for name in folders["test"]]
@@ -154,4 +156,5 @@ def _by_label(images: Iterable[Image]) -> dict[int, list[Image]]:
 
 
 def _natural_order(name: str) -> list[str | int]:
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    """Returns what to sort the names of one folder by."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name.rpartition("/")[2])]

@@ -75,17 +75,18 @@ def inspect(files: Sequence[bytes], pixels: npt.NDArray[np.uint8], greyscale: np
     # Over the images first: that is ten times as fast, and 2**16 images would fit in 32 bits.
     squares = np.square(pixels, dtype=np.uint16).sum(axis=0, dtype=np.uint32)
     sums = pixels.sum(axis=0, dtype=np.uint32)
-    colourless = (pixels[..., 0] == pixels[..., 1]) & (pixels[..., 1] == pixels[..., 2])
-    plain_row = (pixels[:, 0] == pixels[:, 0, :1]).all(axis=(1, 2))  # few get past this
+    first_rows = pixels[:, 0]  # few images are colourless, or of one colour, in these
+    colourless = (first_rows == first_rows[..., :1]).all(axis=(1, 2))
+    single_colour = (first_rows == first_rows[:, :1]).all(axis=(1, 2))
+    for found, same in ((colourless, pixels[..., :1]), (single_colour, pixels[:, :1, :1])):
+        found[found] = (pixels[found] == same[found]).all(axis=(1, 2, 3))
     return Findings(
         file_digests=[hashlib.sha256(data).digest() for data in files],
         pixel_digests=[hashlib.sha256(image).digest() for image in pixels],
         num_bytes=np.array([len(data) for data in files]),
         greyscale=greyscale,
-        colourless=colourless.all(axis=(1, 2)),
-        single_colour=np.array(
-            [row and bool(np.all(image == image[0, 0])) for row, image in zip(plain_row, pixels, strict=True)]
-        ),
+        colourless=colourless,
+        single_colour=single_colour,
         num_pixels=pixels.shape[0] * pixels.shape[1] * pixels.shape[2],
         sums=sums.sum(axis=(0, 1), dtype=np.int64),
         squares=squares.sum(axis=(0, 1), dtype=np.int64),

@@ -6,7 +6,7 @@ import functools
 import io
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +14,13 @@ import PIL.Image
 
 from tiny_imagenet.errors import InputError
 
+if TYPE_CHECKING:
+    import tensorflow as tf
+
 MAX_SIZE = 2048  # pixels a side; a header that claims more is refused before anything is decoded
 MEND = "mend the archive, or fetch it again"
 START, END = b"\xff\xd8", b"\xff\xd9"  # what a whole JPEG file begins and ends with
+FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers of frame headers
 PIL.Image.MAX_IMAGE_PIXELS = MAX_SIZE**2
 
 Pixels = npt.NDArray[np.uint8]
@@ -51,13 +55,12 @@ def decode(images: Sequence[bytes], names: Sequence[str], size: int) -> tuple[Pi
     # to stderr. So Pillow looks at a batch first if an image seems cut, and afterwards if TensorFlow refuses it.
     if not all(data.startswith(START) and data.endswith(END) for data in images):
         _refuse_faulty(images, names, size)
-    read_shapes, read_pixels = _graphs()
-    try:
-        shapes = read_shapes(tf.constant(images)).numpy()
-        if np.all(shapes[:, :2] == size) and np.all(np.isin(shapes[:, 2], (1, 3))):
-            return read_pixels(tf.constant(images)).numpy(), shapes[:, 2] == 1
-    except tf.errors.InvalidArgumentError:
-        pass
+    frames = [_frame(data) for data in images]
+    if {*frames} <= {(size, size, 1), (size, size, 3)}:
+        try:
+            return _decoder()(tf.constant(images)).numpy(), np.array([channels == 1 for *_, channels in frames])
+        except tf.errors.InvalidArgumentError:
+            pass
     _refuse_faulty(images, names, size)
     raise InputError(names[0], f"or one of the next {len(names) - 1} cannot be decoded by TensorFlow", MEND)
 
@@ -93,19 +96,28 @@ def _inspect(data: bytes, size: int | None) -> tuple[str | None, tuple[int, int]
     return None, found
 
 
+def _frame(data: bytes) -> tuple[int, int, int]:
+    """Returns (height, width, channels) as the frame header of a whole JPEG says, or zeros if it has none."""
+    at = len(START)
+    while data[at : at + 1] == b"\xff":
+        marker = data[at + 1]
+        if marker in FRAMES:
+            height, width, channels = data[at + 5 : at + 7], data[at + 7 : at + 9], data[at + 9 : at + 10]
+            return int.from_bytes(height, "big"), int.from_bytes(width, "big"), int.from_bytes(channels, "big")
+        at += 1 if marker == 0xFF else 2 + int.from_bytes(data[at + 2 : at + 4], "big")  # 0xFF may be repeated
+    return 0, 0, 0
+
+
 @functools.cache
-def _graphs() -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """Returns two functions of a batch of JPEGs: to (height, width, channels), and to pixels."""
+def _decoder() -> Callable[[tf.Tensor], tf.Tensor]:
+    """Returns a function from a batch of JPEGs to their pixels."""
     import tensorflow as tf
 
-    def read_shapes(images: tf.Tensor) -> tf.Tensor:
-        return tf.map_fn(tf.io.extract_jpeg_shape, images, fn_output_signature=tf.TensorSpec([3], tf.int32))
+    def one(data: tf.Tensor) -> tf.Tensor:
+        return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
 
-    def read_pixels(images: tf.Tensor) -> tf.Tensor:
-        def one(data: tf.Tensor) -> tf.Tensor:
-            return tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")
-
+    def decode_batch(images: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(one, images, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
 
-    batch = [tf.TensorSpec([None], tf.string)]
-    return tf.function(read_shapes, input_signature=batch), tf.function(read_pixels, input_signature=batch)
+    decoder: Callable[[tf.Tensor], tf.Tensor] = tf.function(decode_batch, [tf.TensorSpec([None], tf.string)])
+    return decoder

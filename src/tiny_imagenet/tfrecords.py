@@ -158,10 +158,14 @@ def write_shard(path: Path, examples: Iterable[dict[str, Any]]) -> Shard:
     import tensorflow as tf
 
     num_images = num_bytes = 0
+    message = tf.train.Example()
+    values = _values(message)
     try:
         with tf.io.TFRecordWriter(str(path)) as writer:
             for example in examples:
-                record = _serialize(tf.train.Example(), example)
+                for key, value in values.items():
+                    value[0] = example[key]
+                record = message.SerializeToString(deterministic=True)
                 writer.write(record)
                 num_images += 1
                 num_bytes += FRAME_BYTES + len(record)
@@ -173,13 +177,17 @@ def write_shard(path: Path, examples: Iterable[dict[str, Any]]) -> Shard:
     return Shard(path.name, num_images, size, sha256_of(path))
 
 
-def _serialize(message: tf.train.Example, example: dict[str, Any]) -> bytes:
+def _values(message: tf.train.Example) -> dict[str, Any]:
+    """Gives an example every feature, and returns the lists of their values: to set these is twice as fast."""
     feature = message.features.feature
+    values: dict[str, Any] = {}
     for key in BYTES_FEATURES:
-        feature[key].bytes_list.value.append(example[key])
+        values[key] = feature[key].bytes_list.value
+        values[key].append(b"")
     for key in INT_FEATURES:
-        feature[key].int64_list.value.append(example[key])
-    return bytes(message.SerializeToString(deterministic=True))
+        values[key] = feature[key].int64_list.value
+        values[key].append(0)
+    return values
 
 
 def _split(records_dir: Path, manifest: Manifest, split: str) -> Split:
