@@ -77,7 +77,7 @@ def test_what_the_chief_has_all_have() -> None:
     assert chief["no_bytes"]
     assert chief["agreed"] == [[5, False], [5, True], [5, True]]
     assert chief["same"] == ""
-    assert chief["other"].startswith("worker 0: has other data than the chief; all workers need the same checkout")
+    assert chief["other"].startswith("worker 0: does not have the chief's data; all workers need the same checkout")
 
 
 def lose(which: int, how: signal.Signals) -> None:

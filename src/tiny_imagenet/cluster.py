@@ -197,7 +197,7 @@ def same_on_all(strategy: tf.distribute.Strategy, inputs: Mapping[str, object]) 
     for worker, what in np.argwhere((digests != digests[0]).any(axis=2)):
         raise PipelineError(
             _names(strategy)[worker],
-            f"has other {list(inputs)[what]} than the chief",
+            f"does not have the chief's {list(inputs)[what]}",
             "all workers need the same checkout, params.yaml, data/records and versions",
         )
 
