@@ -6,7 +6,7 @@ from benchmarks.table import BEGIN, END, make_table, update_page
 
 MACHINE = {
     "cores": 2,
-    "cpu": "a processor",
+    "cpu": "a CPU",
     "memory_gb": 8,
     "system": "Linux",
     "python": "3.11",
