@@ -123,9 +123,14 @@ def _ahead(items: Iterator[Images]) -> Iterator[Images]:
         ended.set()
 
 
+@tf.function(reduce_retracing=True)
+def _copy(*tensors: tf.Tensor) -> list[tf.Tensor]:
+    return [tf.identity(tensor) for tensor in tensors]
+
+
 def _on_each_device(strategy: tf.distribute.Strategy, *arrays: np.ndarray) -> tuple[tf.Tensor, ...]:
     with tf.device("cpu"):
         tensors = tuple(share_with_tensorflow(array) for array in arrays)
     if strategy.num_replicas_in_sync == 1 and not tf.config.get_visible_devices("GPU"):
         return tensors
-    return tuple(strategy.run(tf.function(lambda *given: given), tensors))
+    return tuple(strategy.run(_copy, tensors))
