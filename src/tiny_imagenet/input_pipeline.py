@@ -55,13 +55,19 @@ def make_batch(
     size = batch_size // num_parts
     indices, transforms, factors = (_rows(whole, part * size, size) for whole in (indices, *drawn))
     moved = augmentation.augment(
-        tf.gather(images, indices),
+        _pick(images, indices),
         transforms,
         factors,
         interpolation=settings["interpolation"],
         stretch=settings["stretch"],
     )
     return moved, tf.gather(labels, indices)
+
+
+@tf.function(jit_compile=True)
+def _pick(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """Gathers images where they lie: without XLA, TensorFlow cannot gather uint8 on a GPU, and would move them all."""
+    return tf.gather(images, indices)
 
 
 def _rows(whole: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:
