@@ -6,7 +6,7 @@ from benchmarks.bench import Bench
 from benchmarks.results import Row, make_row
 from benchmarks.rounds import Series
 
-ROUNDS = 7
+ROUNDS = 5
 PRODUCT = "matrix product"
 GOAL_PERCENT, TORCH, TORCH_GOAL = 80.0, "PyTorch", 1.25
 
