@@ -15,7 +15,7 @@ from benchmarks.results import Row, load_rows, merge, write_rows
 from benchmarks.rows import THEMES
 from benchmarks.scratch import Scratch
 from benchmarks.subjects import ROOT
-from benchmarks.table import make_table, update_page
+from benchmarks.table import make_line, make_table, update_page
 from tiny_imagenet.errors import PipelineError
 
 HERE = Path(__file__).parent
@@ -51,9 +51,11 @@ def main() -> None:
 def measure(theme: str, bench: Bench) -> list[Row]:
     """Returns a theme's rows, with where and when they were measured."""
     machine, date = describe_machine(), datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-    rows: list[Row] = THEMES[theme].measure(bench)
-    for row in rows:
+    rows: list[Row] = []
+    for row in THEMES[theme].measure(bench):
         row.machine, row.date = machine, date
+        rows.append(row)
+        bench.tell(make_line(row))
     return rows
 
 

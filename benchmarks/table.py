@@ -16,11 +16,14 @@ def make_table(rows: Sequence[Row]) -> str:
         "| row | ours | goal | met | beside it: value, and how many times better ours is |",
         "| :-- | --: | --: | :-: | :-- |",
     ]
-    for row in rows:
-        goal = "" if row.goal is None else f"{'≥' if row.better == 'higher' else '≤'} {_number(row.goal)}"
-        peers = "; ".join(_peer(name, peer) for name, peer in row.peers.items())
-        lines.append(f"| {row.row} | {_ours(row)} | {goal} | {_MET[row.met]} | {peers} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *map(make_line, rows)])
+
+
+def make_line(row: Row) -> str:
+    """Returns a row's line of the table."""
+    goal = "" if row.goal is None else f"{'≥' if row.better == 'higher' else '≤'} {_number(row.goal)}"
+    peers = "; ".join(_peer(name, peer) for name, peer in row.peers.items())
+    return f"| {row.row} | {_ours(row)} | {goal} | {_MET[row.met]} | {peers} |"
 
 
 _MET = {True: "yes", False: "**no**", None: ""}

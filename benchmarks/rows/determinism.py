@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.bench import Bench
 from benchmarks.results import Row, make_row
 
 ROUNDS = 5
 
 
-def measure(bench: Bench) -> list[Row]:
+def measure(bench: Bench) -> Iterator[Row]:
     """Measures vgg with its input."""
     series = bench.take_turns(
         "determinism",
@@ -21,7 +23,7 @@ def measure(bench: Bench) -> list[Row]:
     with_it, without = series["True"], series["False"]
     failed = with_it.missing or without.missing
     pairs = [] if failed else zip(with_it["images_per_second"], without["images_per_second"], strict=True)
-    row = make_row(
+    yield make_row(
         "deterministic training, vgg",
         "determinism",
         [100 * a / b for a, b in pairs],
@@ -32,4 +34,3 @@ def measure(bench: Bench) -> list[Row]:
             "failed": failed,
         },
     )
-    return [row]

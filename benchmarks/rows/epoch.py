@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.bench import Bench
 from benchmarks.results import Row, make_row
 
@@ -10,9 +12,9 @@ MODELS = ("vgg", "simple_cnn", "fully_connected", "logistic_regression")
 GOAL_PERCENT, PEER, PEER_GOAL = 95.0, "Keras fit on folders", 3.0
 
 
-def measure(bench: Bench) -> list[Row]:
+def measure(bench: Bench) -> Iterator[Row]:
     """Measures all four models."""
-    return [_measure(bench, model) for model in MODELS]
+    yield from (_measure(bench, model) for model in MODELS)
 
 
 def _measure(bench: Bench, model: str) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 from benchmarks.bench import Bench
 from benchmarks.results import Row, make_row
@@ -11,9 +12,10 @@ ROUNDS = 5
 GOAL, GENERATOR, GENERATOR_GOAL = 10_000.0, "ImageDataGenerator", 20.0
 
 
-def measure(bench: Bench) -> list[Row]:
+def measure(bench: Bench) -> Iterator[Row]:
     """Measures the two rows."""
-    return [_measure(bench, "one core", (0,)), _measure(bench, "all cores", None)]
+    yield _measure(bench, "one core", (0,))
+    yield _measure(bench, "all cores", None)
 
 
 def _measure(bench: Bench, where: str, cpus: tuple[int, ...] | None) -> Row:

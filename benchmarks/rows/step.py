@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from benchmarks.bench import Bench
 from benchmarks.results import Row, make_row
 from benchmarks.rounds import Series
@@ -11,9 +13,9 @@ PRODUCT = "matrix product"
 GOAL_PERCENT, TORCH, TORCH_GOAL = 80.0, "PyTorch", 1.25
 
 
-def measure(bench: Bench) -> list[Row]:
+def measure(bench: Bench) -> Iterator[Row]:
     """Measures the two CNNs."""
-    return [_measure(bench, model) for model in ("vgg", "simple_cnn")]
+    yield from (_measure(bench, model) for model in ("vgg", "simple_cnn"))
 
 
 def _measure(bench: Bench, model: str) -> Row:
