@@ -1,4 +1,4 @@
-"""Two real worker processes on this machine, and TF_CONFIG as a user may get it wrong."""
+"""Two real worker processes on this machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ import pytest
 
 from tiny_imagenet import devices  # isort: skip  (before TensorFlow)
 from tiny_imagenet import cluster
-from tiny_imagenet.errors import InputError
 
 WORKER = Path(__file__).with_name("cluster_worker.py")
 SOURCE = Path(devices.__file__).parents[1]
@@ -110,52 +109,6 @@ def test_a_worker_that_never_starts_is_named() -> None:
     assert out == "worker 0: waiting for worker 1, at most 2 s\n"
     assert err.startswith("error: worker: worker 1 (localhost:")
     assert err.endswith("): did not start within 2 s; start all workers, each with its own `index`, at the same time\n")
-
-
-def test_tf_config_names_the_chief_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_CONFIG", tf_config(2, worker=["b:1", "[::1]:2"], chief=["a:1"]))
-    assert cluster.read_tf_config() == cluster.Cluster(
-        ("chief", "worker 0", "worker 1"), ("a:1", "b:1", "[::1]:2"), index=2
-    )
-    monkeypatch.setenv("TF_CONFIG", tf_config(1, worker=["a:1", "b:1"]).replace("1}", '"1"}'))
-    assert cluster.read_tf_config() == cluster.Cluster(("worker 0", "worker 1"), ("a:1", "b:1"), index=1)
-
-
-@pytest.mark.parametrize("text", ["", " ", "{}", '{"cluster": {}}', '{"cluster": {"worker": ["a:1"]}}'])
-def test_one_worker_is_no_cluster(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
-    monkeypatch.setenv("TF_CONFIG", text)
-    assert cluster.read_tf_config() is None
-    assert devices.make_strategy("cpu", "auto").num_replicas_in_sync == 1
-    with pytest.raises(InputError, match="strategy: multi_worker, and TF_CONFIG names no other worker; set TF_CONFIG"):
-        devices.make_strategy("cpu", "multi_worker")
-
-
-PAIR = '"cluster": {"worker": ["a:1", "b:1"]}'
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("{", r"cannot be read \("),
-        ("[]", r"cannot be read \("),
-        ('{"cluster": []}', r"cannot be read \("),
-        ('{"cluster": {"worker": 2}}', r"cannot be read \("),
-        ("{" + PAIR + ', "task": {"type": "worker", "index": "two"}}', r"cannot be read \("),
-        ('{"cluster": {"worker": ["a:1", "b:1"], "ps": ["c:1"]}}', "names a job 'ps', not used here"),
-        ('{"cluster": {"worker": ["a:1", "b"]}}', "'b' is no host:port"),
-        ('{"cluster": {"worker": ["a:1", "a:1"]}}', "two workers have one address"),
-        ('{"cluster": {"chief": ["a:1", "b:1"]}}', "there are two chiefs"),
-        ("{" + PAIR + "}", "task None -1 is not in the cluster"),
-        ("{" + PAIR + ', "task": {"type": "worker", "index": 2}}', "task worker 2 is not in the cluster"),
-        ("{" + PAIR + ', "task": {"type": "chief", "index": 0}}', "task chief 0 is not in the cluster"),
-    ],
-)
-def test_a_wrong_tf_config_is_one_line(monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(InputError, match=f"^TF_CONFIG: .*{message}"):
-        devices.make_strategy("cpu", "auto")
-    assert devices.make_strategy("cpu", "single").num_replicas_in_sync == 1
-    assert devices.make_strategy("cpu", "auto", alone=True).num_replicas_in_sync == 1
 
 
 def test_one_process_needs_no_others() -> None:

@@ -6,17 +6,15 @@ here does nothing, at no cost, where there is one process.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import io
 import json
 import logging
-import os
 import re
 import signal
-import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,12 +22,12 @@ import tensorflow as tf
 from tensorflow.python.distribute.collective_all_reduce_strategy import CollectiveAllReduceExtended
 from tensorflow.python.eager import context
 
-from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.tf_config import Cluster, read_tf_config
 
 START_SECONDS = 600  # a worker that has not started by then is named, and the others end
 # A worker that answers none of CHECKS in a row is lost: at most 5 + 2 x 10 seconds after its last sign of life.
 CHECK_EVERY_SECONDS, CHECK_SECONDS, CHECKS = 5, 10, 2
-EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 # What a collective raises when another worker is gone, has ended or does not answer.
 LOST = (
@@ -44,84 +42,50 @@ LOST = (
 Arrays = Mapping[str, np.ndarray]
 
 
-@dataclass(frozen=True)
-class Cluster:
-    """The workers by address, the chief first, and which of them this process is."""
-
-    names: tuple[str, ...]
-    addresses: tuple[str, ...]
-    index: int
-
-    def silent(self) -> list[str]:
-        """Returns the others, by name and address, at which nothing listens."""
-        return [
-            f"{name} ({address})"
-            for i, (name, address) in enumerate(zip(self.names, self.addresses, strict=True))
-            if i != self.index and not _listens(address)
-        ]
-
-
-def read_tf_config() -> Cluster | None:
-    """Returns the cluster that TF_CONFIG names, or None if it is not set or names one worker.
-
-    Raises:
-        InputError: TensorFlow would not understand it, or it has parts that this pipeline has no use for.
-    """
-    text = os.environ.get("TF_CONFIG", "").strip()
-    if not text:
-        return None
-    try:
-        config = json.loads(text)
-        jobs, task = config.get("cluster", {}), config.get("task", {})
-        places = [(kind, i) for kind in ("chief", "worker") for i in range(len(jobs.get(kind, [])))]
-        addresses = [str(jobs[kind][i]) for kind, i in places]
-        here = (task.get("type"), int(task.get("index", -1)))
-    except (ValueError, TypeError, AttributeError) as error:
-        raise InputError("TF_CONFIG", f"cannot be read ({error})", f"set it as in {EXAMPLE}") from None
-    for job in jobs:
-        if job not in ("chief", "worker"):
-            raise InputError(
-                "TF_CONFIG", f"names a job {job!r}, not used here", "name `worker`s, and at most a `chief`"
-            )
-    for address in addresses:
-        if not re.fullmatch(r"[^\s:/]+:\d{1,5}|\[[^\s\]]+\]:\d{1,5}", address):
-            raise InputError("TF_CONFIG", f"{address!r} is no host:port", f"set it as in {EXAMPLE}")
-    if len(set(addresses)) < len(addresses) or len(jobs.get("chief", [])) > 1:
-        raise InputError("TF_CONFIG", "two workers have one address, or there are two chiefs", "correct `cluster`")
-    if len(places) < 2:
-        return None
-    if here not in places:
-        raise InputError("TF_CONFIG", f"task {here[0]} {here[1]} is not in the cluster", f"set it as in {EXAMPLE}")
-    names = tuple("chief" if kind == "chief" else f"worker {i}" for kind, i in places)
-    return Cluster(names, tuple(addresses), places.index(here))
-
-
-def join(cluster: Cluster) -> tf.distribute.Strategy:
+def join(cluster: Cluster, *, gpus: bool) -> tf.distribute.Strategy:
     """Waits for all workers; returns their strategy. To be called before TensorFlow computes anything.
+
+    Args:
+        cluster: The workers.
+        gpus: Whether they compute on GPUs, whose sums NCCL makes: TensorFlow would not choose it by itself.
 
     Raises:
         PipelineError: A worker has not started within START_SECONDS, or this one's port is taken.
     """
-    # TensorFlow has two ways to notice a lost worker. Its coordination service waits for a worker that has not started
-    # yet without listening to any signal, and takes SIGTERM for itself; the older one does neither.
+    _check_each_other()
+    ways = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(implementation=ways.NCCL if gpus else ways.RING)
+    others = ", ".join(name for i, name in enumerate(cluster.names) if i != cluster.index)
+    print(f"{cluster.names[cluster.index]}: waiting for {others}, at most {START_SECONDS} s", flush=True)
+    try:
+        with _interruptible():
+            return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
+    except tf.errors.UnknownError as error:
+        where, what = (
+            "TF_CONFIG",
+            f"cannot listen on {cluster.addresses[cluster.index]} ({error.message.splitlines()[0]})",
+        )
+        todo = "choose another port, or end the process that has it"
+    except (RuntimeError, *LOST) as error:
+        if isinstance(error, RuntimeError) and "Timeout waiting" not in str(error):
+            raise
+        where, what = ", ".join(cluster.silent()) or "another worker", f"did not start within {START_SECONDS} s"
+        todo = "start all workers, each with its own `index`, at the same time"
+    raise PipelineError(where, what, todo)  # here, where TensorFlow's threads have gone with its error
+
+
+def _check_each_other() -> None:
+    """Chooses how the workers notice that one is lost.
+
+    TensorFlow has two ways. Its coordination service hears no signal while it waits for a worker that has not started
+    yet, and takes SIGTERM for itself; the older checks, which it switches off, do neither.
+    """
     context.context().configure_coordination_service(service_type="")
     checks = CollectiveAllReduceExtended
     checks._check_health_initial_timeout = START_SECONDS
     checks._check_health_interval, checks._check_health_timeout = CHECK_EVERY_SECONDS, CHECK_SECONDS
     checks._check_health_retry_limit = CHECKS
     tf.get_logger().addFilter(_is_no_health_check)
-    others = ", ".join(name for i, name in enumerate(cluster.names) if i != cluster.index)
-    print(f"{cluster.names[cluster.index]}: waiting for {others}, at most {START_SECONDS} s", flush=True)
-    try:
-        with _interruptible():
-            return tf.distribute.MultiWorkerMirroredStrategy()
-    except tf.errors.UnknownError as error:
-        what = f"cannot listen on {cluster.addresses[cluster.index]} ({error.message.splitlines()[0]})"
-        raise PipelineError("TF_CONFIG", what, "choose another port, or end the process that has it") from None
-    except (RuntimeError, *LOST):
-        missing = ", ".join(cluster.silent()) or "another worker"
-        todo = "start all workers, each with its own `index`, at the same time"
-        raise PipelineError(missing, f"did not start within {START_SECONDS} s", todo) from None
 
 
 def worker_count(strategy: tf.distribute.Strategy) -> int:
@@ -232,8 +196,14 @@ def finish(strategy: tf.distribute.Strategy) -> None:
 
 def _sum(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
     # int64: adds zeros exactly, and is the integer that every device, CPU or GPU, keeps in its own memory.
-    total = strategy.reduce("SUM", tf.constant(values, tf.int64), axis=None).numpy()
-    return np.asarray(total).reshape(values.shape)
+    return np.asarray(_adder(strategy)(tf.constant(values, tf.int64))).reshape(values.shape)
+
+
+@functools.lru_cache(maxsize=1)
+def _adder(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
+    # Called eagerly, TensorFlow starts a pool of threads for each sum, and leaves it behind when the sum fails.
+    add: Callable[[tf.Tensor], tf.Tensor] = tf.function(lambda values: strategy.reduce("SUM", values, axis=None))
+    return add
 
 
 def _names(strategy: tf.distribute.Strategy) -> list[str]:
@@ -249,15 +219,6 @@ def _lost(strategy: tf.distribute.Strategy, message: str) -> str | None:
             return "chief" if job == "chief" else f"worker {index}"
     cluster = read_tf_config()
     return ", ".join(cluster.silent()) if cluster else None
-
-
-def _listens(address: str) -> bool:
-    host, _, port = address.rpartition(":")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=2).close()
-    except OSError:
-        return False
-    return True
 
 
 def _is_no_health_check(record: logging.LogRecord) -> bool:

@@ -19,6 +19,7 @@ with no_chatter():
 
 from tiny_imagenet import cluster
 from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.tf_config import EXAMPLE, read_tf_config
 
 
 def make_strategy(
@@ -37,16 +38,16 @@ def make_strategy(
         InputError: TF_CONFIG is wrong, or missing where it is needed.
         PipelineError: A GPU was asked for and there is none, or a worker did not start.
     """
-    workers = None if alone or strategy in ("single", "mirrored") else cluster.read_tf_config()
+    workers = None if alone or strategy in ("single", "mirrored") else read_tf_config()
     if strategy == "multi_worker" and not (workers or alone):
         raise InputError(
-            "strategy", "multi_worker, and TF_CONFIG names no other worker", f"set TF_CONFIG as in {cluster.EXAMPLE}"
+            "strategy", "multi_worker, and TF_CONFIG names no other worker", f"set TF_CONFIG as in {EXAMPLE}"
         )
     gpus = _visible_gpus(device)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     if workers:
-        return cluster.join(workers)
+        return cluster.join(workers, gpus=bool(gpus))
     if strategy != "single" and len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     if strategy == "mirrored":
