@@ -26,7 +26,7 @@ STAGE = """
 from tiny_imagenet import devices
 
 import hashlib
-from tests.stages.test_workers import digest_of
+from tests.stages.test_train_workers import digest_of
 from tests.tiny_records import import_stage
 from tiny_imagenet import experiment
 from tiny_imagenet.lifecycle import stage_process
