@@ -101,7 +101,7 @@ class Subject:
         if self._process is not None:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # it has ended by itself, and the pipe with it
                 self._process.stdin.close()
             try:
                 self._process.wait(10)

@@ -343,7 +343,9 @@ def test_verify_needs_a_file_and_a_digest(path: Path, tmp_path: Path) -> None:
         verify(path)
 
 
-@pytest.mark.skipif("TINY_IMAGENET_ARCHIVE" not in os.environ, reason="TINY_IMAGENET_ARCHIVE is not set")
+@pytest.mark.skipif(
+    "TINY_IMAGENET_ARCHIVE" not in os.environ, reason="needs the real archive: TINY_IMAGENET_ARCHIVE is not set"
+)
 def test_the_real_archive_is_good() -> None:
     path = Path(os.environ["TINY_IMAGENET_ARCHIVE"])
     dataset = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["datasets"]["tiny-imagenet-200"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Iterator
@@ -97,11 +98,9 @@ def _ahead(items: Iterator[Images]) -> Iterator[Images]:
 
     def put(item: Images | BaseException | None) -> None:
         while not ended.is_set():
-            try:
-                return fetched.put(item, timeout=0.1)
-            except queue.Full:
-                pass
-        return None
+            with contextlib.suppress(queue.Full):  # nobody took one yet: look whether anybody will, and try again
+                fetched.put(item, timeout=0.1)
+                return
 
     def fetch() -> None:
         try:

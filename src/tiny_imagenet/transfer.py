@@ -31,7 +31,7 @@ class Part:
         try:
             note = json.loads(self._note.read_text(encoding="utf-8"))
             same, self.validator = note["url"] == url, note["validator"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):  # no note, or not one of ours: the part begins anew
             same = False
         if not same:
             self.remove()

@@ -41,7 +41,7 @@ def test_one_whose_environment_is_missing_is_left_out(subject):
     assert series["a"].missing == ".venv-bench is not there: run `make bench`"
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no process")
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system cannot pin a process to a core")
 def test_a_pinned_subject_sees_one_core(subject):
     assert take_turns([subject("a", cpus=(0,))], 1, lambda _: None)["a"]["cores"] == [1]
 

@@ -203,7 +203,9 @@ def test_a_folder_that_cannot_be_written_is_told(workspace: Workspace, mine: Pat
     assert "data/archive.zip: cannot be written" in workspace.fails(exit_status=1)
 
 
-@pytest.mark.skipif("TINY_IMAGENET_ARCHIVE" not in os.environ, reason="TINY_IMAGENET_ARCHIVE is not set")
+@pytest.mark.skipif(
+    "TINY_IMAGENET_ARCHIVE" not in os.environ, reason="needs the real archive: TINY_IMAGENET_ARCHIVE is not set"
+)
 def test_takes_the_real_archive(workspace: Workspace) -> None:
     workspace.environment["TINY_IMAGENET_ARCHIVE"] = os.environ["TINY_IMAGENET_ARCHIVE"]
     result = workspace.run()
