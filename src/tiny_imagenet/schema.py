@@ -128,6 +128,7 @@ class Report:
 class Published:
     """One row of a published table; accuracies as fractions."""
 
+    epochs: Count
     loss: NonNegative
     top_1_accuracy: Share
     top_5_accuracy: Share
