@@ -1,4 +1,4 @@
-"""evaluate NAME: models/NAME/model.keras on every val image -> metrics/NAME/, and the MLflow run."""
+"""evaluate NAME: models/NAME/model.keras on val -> metrics/NAME/, the MLflow run; on test -> its submission.txt."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
     from tiny_imagenet.decoding import load_images
     from tiny_imagenet.inference import make_predictor
     from tiny_imagenet.saved_models import load_model, load_run
+    from tiny_imagenet.submission import write_submission
     from tiny_imagenet.tracking import log_evaluation
 
     manifest, run = load_manifest(RECORDS), load_run(models / "run.json")
@@ -43,7 +44,8 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
     with strategy.scope():
         model = load_model(models / "model.keras", run["model_sha256"], manifest.image_size, manifest.num_classes)
         val = load_images(RECORDS, manifest, "val", ROOT / ".cache")
-        logits = make_predictor(model, params.evaluation.batch_size, strategy)(val.images)
+        predict = make_predictor(model, params.evaluation.batch_size, strategy)
+        logits = predict(val.images)
 
     scores = evaluation.score(logits, val.labels)
     evaluation.require_finite(scores, f"models.{name}")
@@ -63,11 +65,10 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
         np.savez(aside, label=val.labels, top_5=top, top_5_probability=probabilities, loss=losses)
     write_csv(metrics / "per_class.csv", evaluation.per_class(logits, val.labels, manifest.classes))
     write_csv(metrics / "calibration.csv", bins)
-    write_csv(
-        metrics / "confusion.csv",
-        [{"actual": names[a], "predicted": names[p]} for a, p in zip(val.labels, top[:, 0], strict=True)],
-    )
+    pairs = zip(val.labels, top[:, 0], strict=True)
+    write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in pairs])
     write_json(metrics / "evaluation.json", {"model": name, **results})
+    write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
     log_evaluation(ROOT, run["experiment"], run["run_id"], results, metrics)
     top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
     print(f"{name}: {len(val.labels):,} val images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
