@@ -25,6 +25,17 @@ def test_a_saved_model_is_loaded(saved: Path) -> None:
     assert model.output_shape == (None, 3)
 
 
+def test_a_model_of_images_of_any_size_is_loaded_for_each(tmp_path: Path) -> None:
+    images = keras.Input((None, None, 3))
+    model = keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images)))
+    model.save(tmp_path / "model.keras")
+    for image_size in (8, 64):
+        loaded = load_model(tmp_path / "model.keras", sha256_of(tmp_path / "model.keras"), image_size, 3)
+        assert loaded.input_shape == (None, None, None, 3)
+    with pytest.raises(InputError, match=r"the data needs \(8, 8, 3\) to \(4,\)"):
+        load_model(tmp_path / "model.keras", sha256_of(tmp_path / "model.keras"), 8, 4)
+
+
 def cut(data: bytes) -> bytes:
     return data[: len(data) // 2]
 

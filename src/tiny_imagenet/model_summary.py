@@ -6,50 +6,97 @@ import math
 from typing import Any
 
 import keras
+from keras import layers
 
 TRAIN_FLOPS_PER_MAC = 6  # a multiply and an add, in the forward pass and for the gradients of inputs and of weights
 
+Call = tuple[keras.Layer, list[int], list[int]]  # a layer, the shape of what it is given and of what it gives
 
-def summarize_model(model: keras.Model) -> dict[str, Any]:
-    """Returns a model's layers, parameters and multiply-accumulates (MACs) an image, ready for JSON."""
-    layers = [_describe(layer) for layer in model.layers]
+
+def summarize_model(model: keras.Model, image_size: int | None = None) -> dict[str, Any]:
+    """Returns a model's layers, parameters and multiply-accumulates (MACs) an image, ready for JSON.
+
+    A model inside the model is one layer. Parameters are counted with the running means and variances of batch
+    normalisation, which are not trained.
+
+    Args:
+        model: A functional model from images (batch, height, width, channels).
+        image_size: Height and width in pixels; None: the model's own, if it takes one size only.
+    """
+    shape = _image_shape(model, image_size)
+    described = [_describe(*call) for call in _calls(model, shape)]
     return {
         "name": model.name,
-        "input_shape": list(model.input_shape[1:]),
+        "input_shape": shape,
         "num_parameters": model.count_params(),
-        "macs_per_image": sum(layer["macs"] for layer in layers),
-        "layers": layers,
+        "macs_per_image": sum(layer["macs"] for layer in described),
+        "layers": described,
     }
 
 
-def _describe(layer: keras.Layer) -> dict[str, Any]:
-    output_shape = list(layer.output.shape[1:])
+def macs_per_image(model: keras.Model, image_size: int | None = None) -> int:
+    """Returns the multiply-accumulates of convolutions and dense layers for one image; arguments as above."""
+    return sum(_macs(*call) for call in _calls(model, _image_shape(model, image_size)))
+
+
+def _image_shape(model: keras.Model, image_size: int | None) -> list[int]:
+    height, width, channels = model.input_shape[1:]
+    return [image_size or height, image_size or width, channels]
+
+
+def _calls(model: keras.Model, shape: list[int]) -> list[Call]:
+    """Returns the calls of a model's layers, without the batch in the shapes: nothing is built, nothing computed."""
+    shapes: dict[str, tuple[list[int], list[int]]] = {}
+
+    def call(layer: keras.Layer, x: Any, **arguments: Any) -> Any:
+        y = layer(x, **arguments)
+        first = x[0] if isinstance(x, list) else x  # layers that take several, like Add, have no weights
+        shapes[layer.name] = (list(first.shape[1:]), list(y.shape[1:]))
+        return y
+
+    images = keras.Input(shape, dtype=model.inputs[0].dtype)
+    keras.models.clone_model(model, images, clone_function=lambda layer: layer, call_function=call)
+    return [(layer, *shapes.get(layer.name, (shape, shape))) for layer in model.layers]
+
+
+def _describe(layer: keras.Layer, input_shape: list[int], output_shape: list[int]) -> dict[str, Any]:
     return {
         "name": layer.name,
         "type": type(layer).__name__,
         "output_shape": output_shape,
         "num_parameters": layer.count_params(),
-        "macs": _macs(layer, output_shape),
+        "macs": _macs(layer, input_shape, output_shape),
         "details": _details(layer),
     }
 
 
-def _macs(layer: keras.Layer, output_shape: list[int]) -> int:
+def _macs(layer: keras.Layer, input_shape: list[int], output_shape: list[int]) -> int:
     """Counts a layer's multiply-accumulates for one image: each kernel weight once for each place it is applied at."""
-    if isinstance(layer, keras.layers.Conv2D):
-        return math.prod((*layer.kernel.shape, *output_shape[:2]))
-    if isinstance(layer, keras.layers.Dense):
-        return math.prod(layer.kernel.shape)
+    if isinstance(layer, keras.Model):
+        return sum(_macs(*call) for call in _calls(layer, input_shape))
+    if isinstance(layer, layers.SeparableConv2D):
+        kernels = math.prod(layer.depthwise_kernel.shape) + math.prod(layer.pointwise_kernel.shape)
+        return int(kernels * math.prod(output_shape[:-1]))
+    if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D | layers.Dense):
+        return math.prod((*layer.kernel.shape, *output_shape[:-1]))
     return 0
 
 
 def _details(layer: keras.Layer) -> str:
-    if isinstance(layer, keras.layers.Conv2D):
-        return f"{layer.filters} x {layer.kernel_size[0]}x{layer.kernel_size[1]}, {layer.activation.__name__}"
-    if isinstance(layer, keras.layers.Dense):
-        return f"{layer.units}, {layer.activation.__name__}"
-    if isinstance(layer, keras.layers.MaxPooling2D):
-        return f"{layer.pool_size[0]}x{layer.pool_size[1]}"
-    if isinstance(layer, keras.layers.Dropout):
-        return f"{layer.rate:g}"
+    match layer:
+        case keras.Model():
+            return f"{len(layer.layers)} layers"
+        case layers.Conv2D():
+            window = f"{layer.filters} x {layer.kernel_size[0]}x{layer.kernel_size[1]}"
+            stride = f", stride {layer.strides[0]}" if layer.strides[0] > 1 else ""
+            linear = layer.activation is keras.activations.linear
+            return window + stride + ("" if linear else f", {layer.activation.__name__}")
+        case layers.Dense():
+            return f"{layer.units}, {layer.activation.__name__}"
+        case layers.Activation():
+            return str(layer.activation.__name__)
+        case layers.MaxPooling2D() | layers.AveragePooling2D():
+            return f"{layer.pool_size[0]}x{layer.pool_size[1]}"
+        case layers.Dropout():
+            return f"{layer.rate:g}"
     return ""

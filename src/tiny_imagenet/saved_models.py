@@ -12,7 +12,7 @@ from tiny_imagenet.files import sha256_of
 
 
 def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> keras.Model:
-    """Loads a `.keras` file that maps images (image_size, image_size, 3) to logits (num_classes,).
+    """Loads a `.keras` file that maps images (image_size, image_size, 3), or of any size, to logits (num_classes,).
 
     Raises:
         InputError: The file is missing, is not the one that was saved, or cannot be loaded.
@@ -33,7 +33,7 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
         raise InputError(path, f"cannot be loaded: {error}", "train it again") from None
     shapes = (model.input_shape[1:], model.output_shape[1:])
     expected = ((image_size, image_size, 3), (num_classes,))
-    if shapes != expected:
+    if shapes not in (expected, ((None, None, 3), (num_classes,))):
         raise InputError(
             path, f"maps {shapes[0]} to {shapes[1]}, the data needs {expected[0]} to {expected[1]}", "train it again"
         )

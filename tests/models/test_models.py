@@ -1,3 +1,7 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -10,13 +14,19 @@ from tiny_imagenet.models import build_model
 
 # An architecture a line: a new file in models/ needs one.
 NUM_PARAMETERS = {  # of images of 64 x 64 pixels and 200 classes
+    "deep_vgg": 5_421_448,
     "fully_connected": 12_788_936,
     "logistic_regression": 2_457_800,
+    "resnet": 11_281_032,
     "simple_cnn": 29_707_368,
     "vgg": 2_590_184,
 }
+SMALL = {  # of the architectures that take images of any size: what makes them quick to build
+    "deep_vgg": {"filters": [8, 16], "convolutions": [1, 2], "hidden_units": 32},
+    "resnet": {"widths": [8, 16], "depths": [1, 2]},
+}
 DENSE = ["Dropout", "Dense", "Dropout", "Dense"]
-LAYERS = {  # as params.yaml has them
+LAYERS = {  # the report's, as params.yaml has them
     "fully_connected": ["Flatten", "Dense", "Dense"],
     "logistic_regression": ["Flatten", "Dense"],
     "simple_cnn": ["Conv2D", "Conv2D", "MaxPooling2D", "Flatten", *DENSE],
@@ -39,7 +49,7 @@ def build(name: str, seed: int = 1, image_size: int = 64, num_classes: int = 200
     )
 
 
-@pytest.fixture(scope="module", params=list(MODELS))
+@pytest.fixture(scope="module", params=list(LAYERS))
 def name(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -57,8 +67,10 @@ def test_every_architecture_has_its_line() -> None:
     assert params.architectures() == sorted(NUM_PARAMETERS)
 
 
-def test_number_of_parameters(model: keras.Model) -> None:
-    assert model.count_params() == NUM_PARAMETERS[model.name]
+@pytest.mark.parametrize("architecture", NUM_PARAMETERS)
+def test_number_of_parameters(architecture: str) -> None:
+    model = build_model(architecture, image_size=64, num_classes=200, dropout=0.0, l2=0.0, seed=1)
+    assert model.count_params() == NUM_PARAMETERS[architecture]
 
 
 def test_layers_and_widths(name: str, model: keras.Model) -> None:
@@ -133,3 +145,86 @@ def test_two_layers_of_a_shape_start_differently() -> None:
 def test_arguments_reach_the_architecture() -> None:
     model = build("vgg", filters=[4, 5], hidden_units=6, image_size=32, num_classes=3)
     assert [getattr(layer, "filters", getattr(layer, "units", None)) for layer in weighted(model)] == [4, 4, 5, 5, 6, 3]
+
+
+def build_small(architecture: str, **changes: Any) -> keras.Model:
+    arguments = {"image_size": 64, "num_classes": 200, "dropout": 0.0, "l2": 0.0, "seed": 1, **SMALL[architecture]}
+    return build_model(architecture, **arguments | changes)
+
+
+def some_images(count: int, size: int) -> np.ndarray:
+    return np.random.default_rng(size).integers(0, 256, (count, size, size, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_images_of_any_size(architecture: str) -> None:
+    model = build_small(architecture)
+    assert model.input_shape == (None, None, None, 3)
+    for size in (64, 48, 33, 32):
+        logits = np.asarray(model(some_images(2, size)))
+        assert logits.shape == (2, 200)
+        assert np.isfinite(logits).all()
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_at_first_all_classes_are_likely(architecture: str) -> None:
+    model = build_model(architecture, image_size=64, num_classes=200, dropout=0.0, l2=0.0, seed=1)
+    logits = model(some_images(8, 64), training=True)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(np.arange(8) * 25, logits)
+    assert float(loss) == pytest.approx(np.log(200), abs=0.2)
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_bfloat16_inside_float32_weights_and_logits(architecture: str) -> None:
+    reference = build_small(architecture, dropout=0.5)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build_small(architecture, dropout=0.5)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert {layer.compute_dtype for layer in model.layers if isinstance(layer, keras.layers.Conv2D)} == {"bfloat16"}
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    images = some_images(4, 32)
+    logits = model(images)
+    assert logits.dtype == "float32"
+    assert np.allclose(logits, reference(images), atol=0.02)
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_no_bias_before_a_normalisation_and_the_penalty_on_kernels_only(architecture: str) -> None:
+    model = build_small(architecture, l2=0.01, batch_norm_momentum=0.7)
+    assert sum(layer.use_bias for layer in model.layers if isinstance(layer, keras.layers.Conv2D)) == 0
+    kernels = [np.asarray(layer.kernel, np.float64) for layer in weighted(model)]
+    expected = 0.01 * sum((kernel**2).sum() for kernel in kernels)
+    assert sum(float(loss) for loss in model.losses) == pytest.approx(expected, rel=1e-4)
+    norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    assert {(layer.momentum, layer.epsilon) for layer in norms} == {(0.7, 1e-5)}
+
+
+@pytest.mark.parametrize("architecture", SMALL)
+def test_their_weights_are_a_function_of_the_seed(architecture: str) -> None:
+    one, same, other = (build_small(architecture, seed=seed).get_weights() for seed in (1, 1, 2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
+    assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True) if a.ndim > 1)
+
+
+def test_saved_models_are_plain_keras(tmp_path: Path) -> None:
+    """A process that has never heard of this package loads them, in safe mode, and gives the same answers."""
+    images = some_images(2, 48)
+    np.save(tmp_path / "images.npy", images)
+    for architecture in SMALL:
+        build_small(architecture).save(tmp_path / f"{architecture}.keras")
+    script = (
+        "import sys, keras, numpy as np\n"
+        "images = np.load('images.npy')\n"
+        "for name in sys.argv[1:]:\n"
+        "    model = keras.saving.load_model(name + '.keras', compile=False, safe_mode=True)\n"
+        "    np.save(name + '.npy', np.asarray(model(images)))\n"
+        "assert not any(name.startswith('tiny_imagenet') for name in sys.modules)\n"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    subprocess.run([sys.executable, "-c", script, *SMALL], cwd=tmp_path, env=environment, check=True)
+    for architecture in SMALL:
+        answers = np.load(tmp_path / f"{architecture}.npy")
+        assert np.allclose(answers, build_small(architecture)(images), atol=1e-5)

@@ -1,0 +1,101 @@
+"""A residual network with a stem for small images; its defaults are ResNet-18.
+
+Source: He et al., 2016, "Deep Residual Learning for Image Recognition", with the stem of its CIFAR networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import keras
+from keras import layers
+
+from tiny_imagenet.models._layers import any_size_input, convolution_norm, global_pooling, small_logits
+
+
+@dataclass(frozen=True)
+class _Blocks:
+    """What all blocks of a network have in common."""
+
+    activation: str
+    shortcut: str
+    last_gamma: str
+    momentum: float
+    l2: float
+
+    def basic(self, x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
+        """Two 3 x 3 convolutions and what goes past them, added up; the activation comes after the sum."""
+        past = self._past(x, width, strides, name)
+        x = self.norm(x, width, 3, f"{name}_conv1", strides=strides)
+        x = layers.Activation(self.activation, name=f"{name}_conv1_{self.activation}")(x)
+        x = self.norm(x, width, 3, f"{name}_conv2", gamma=self.last_gamma)
+        return layers.Activation(self.activation, name=f"{name}_{self.activation}")(
+            layers.Add(name=f"{name}_add")([past, x])
+        )
+
+    def norm(
+        self, x: keras.KerasTensor, width: int, size: int, name: str, *, strides: int = 1, gamma: str = "ones"
+    ) -> keras.KerasTensor:
+        """A convolution and its batch normalisation."""
+        return convolution_norm(
+            x, width, size, strides=strides, momentum=self.momentum, l2=self.l2, gamma=gamma, name=name
+        )
+
+    def _past(self, x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
+        if strides == 1 and x.shape[-1] == width:
+            return x
+        if strides > 1 and self.shortcut == "average":
+            x, strides = layers.AveragePooling2D(strides, padding="same", name=f"{name}_shortcut_pool")(x), 1
+        return self.norm(x, width, 1, f"{name}_shortcut", strides=strides)
+
+
+def build(
+    *,
+    image_size: int,
+    num_classes: int,
+    dropout: float,
+    l2: float,
+    name: str,
+    widths: Sequence[int] = (64, 128, 256, 512),
+    depths: Sequence[int] = (2, 2, 2, 2),
+    stem_width: int | None = None,
+    input_pooling: int = 1,
+    pool: str = "average",
+    activation: str = "relu",
+    shortcut: str = "strided",
+    zero_init_residual: bool = True,
+    batch_norm_momentum: float = 0.9,
+) -> keras.Model:
+    """Images of any size to logits (200 classes: 11,281,032 parameters, 11,271,432 of them trained).
+
+    Args:
+        image_size: Not needed: the network takes any size.
+        num_classes: Number of classes.
+        dropout: On the inputs of the last layer.
+        l2: Of all kernels.
+        name: The model's.
+        widths: Channels of each stage; from the second on, each begins by halving height and width.
+        depths: Blocks of each stage.
+        stem_width: Channels of the first convolution; None: as the first stage.
+        input_pooling: Side of the squares of pixels that are averaged first.
+        pool: "average" or "max" over the image, before the last layer.
+        activation: Any of Keras.
+        shortcut: How what goes past a block is halved: by a "strided" 1 x 1 convolution, or by an "average" of 2 x 2
+            before it (ResNet-D: He et al., 2019, "Bag of Tricks for Image Classification").
+        zero_init_residual: Each block starts as its shortcut (Goyal et al., 2017).
+        batch_norm_momentum: How much of the running mean and variance each step keeps; less for short trainings.
+    """
+    if len(widths) != len(depths):
+        raise ValueError(f"widths has {len(widths)} stages, depths {len(depths)}")
+    if shortcut not in ("strided", "average"):
+        raise ValueError(f"shortcut is {shortcut!r}, not one of strided, average")
+    blocks = _Blocks(activation, shortcut, "zeros" if zero_init_residual else "ones", batch_norm_momentum, l2)
+    images, x = any_size_input(input_pooling)
+    x = blocks.norm(x, stem_width or widths[0], 3, "stem")
+    x = layers.Activation(activation, name=f"stem_{activation}")(x)
+    for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), 1):
+        for block in range(1, depth + 1):
+            x = blocks.basic(x, width, 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}")
+    logits = small_logits(global_pooling(x, pool), num_classes, dropout=dropout, l2=l2)
+    return keras.Model(images, logits, name=name)
