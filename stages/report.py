@@ -13,9 +13,10 @@ from tiny_imagenet.figures import to_svg
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.page import render_page
 from tiny_imagenet.params import as_flat, load_params
-from tiny_imagenet.reporting import as_text, best, comparison, draw_results, write_report
+from tiny_imagenet.reporting import best, draw_results, write_report
 from tiny_imagenet.results import load_data_report, load_predictions, load_result
 from tiny_imagenet.schema import Params
+from tiny_imagenet.tables import as_text, make_tables
 from tiny_imagenet.tfrecords import Manifest, iterate_examples, load_manifest, verify_split
 
 RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports")
@@ -24,7 +25,11 @@ RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports
 def main() -> None:
     """Reads what the other stages left, and writes the whole report or nothing."""
     params, manifest = load_params(), load_manifest(RECORDS)
-    published = {name: dataclasses.asdict(row) for name, row in params.published.items()}
+    train_images = sum(split.num_images for name, split in manifest.splits.items() if name in ("train", "holdout"))
+    published = {
+        name: dataclasses.asdict(row) | {"images_seen": row.epochs * train_images}
+        for name, row in params.published.items()
+    }
     results = [load_result(name, METRICS / name, published.get(name)) for name in params.models]
     data_report = load_data_report(METRICS / "data.json")
     labels, unknown = choose_labels([item.words for item in manifest.classes], params.report.examples)
@@ -39,7 +44,7 @@ def main() -> None:
         parameters={name: {"seed": params.seed} | as_flat(model) for name, model in params.models.items()},
     )
     write_report(REPORTS, results, page, figures, pictures)
-    print(f"{as_text(comparison(results))}\n\n{REPORTS / 'index.html'}")
+    print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
 
 
 def draw_pictures(params: Params, manifest: Manifest, labels: list[int], model: str) -> dict[str, Figure]:

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from tests.synthetic_results import write_model
 
+from tiny_imagenet import model_summary
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.reporting import as_json, as_markdown, as_text, best, comparison, duration
-from tiny_imagenet.results import Result, load_result
+from tiny_imagenet.reporting import as_json, best, draw_costs
+from tiny_imagenet.results import TRAIN_FLOPS_PER_MAC, Result, load_result
 
-PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488}
+PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488, "images_seen": 4_000_000}
 WORDS = ["zero", "one"]
 
 
@@ -32,56 +33,8 @@ def change(path: Path, **values: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
-def test_table_compares_with_the_published_values(results: list[Result]) -> None:
-    table = comparison(results)
-    vgg, small = (dict(zip(table.headers, row, strict=True)) for row in table.rows)
-    assert vgg == {
-        "model": "vgg",
-        "top-1 %": "25.00",
-        "published top-1 %": "24.5",
-        "difference top-1": "+0.50 ± 0.43",
-        "top-5 %": "50.00",
-        "published top-5 %": "48.8",
-        "difference top-5": "+1.20 ± 0.50",
-        "loss": "3.500",
-        "objective": "4.000",
-        "published objective": "3.98",
-        "epochs": "40 of 40",
-        "parameters": "4,000,000",
-        "training time": "1 h 02 min",
-        "training compute": "2.38 PFLOP",
-        "device": "CPU (2 cores)",
-    }
-    assert small["top-1 %"] == "20.00 ± 0.40"
-    assert small["published top-1 %"] == small["difference top-1"] == small["published objective"] == "–"
-    assert small["epochs"] == "1 of 40 *"
-    assert any("compare that" in note for note in table.notes)
-    assert any(note.startswith("* Trained for fewer epochs") for note in table.notes)
-
-
 def test_standard_error_is_that_of_a_share_of_n_images(results: list[Result]) -> None:
     assert results[0].standard_error("top_1_accuracy") == pytest.approx(math.sqrt(0.25 * 0.75 / 10_000))
-
-
-def test_without_a_published_table_its_columns_are_left_out(results: list[Result]) -> None:
-    table = comparison(results[1:])
-    assert not [header for header in table.headers if header.startswith(("published", "difference"))]
-    assert not [note for note in table.notes if "published" in note]
-
-
-def test_markdown_and_text_hold_every_cell(results: list[Result]) -> None:
-    table = comparison(results)
-    text, lines = as_text(table), as_markdown(table).splitlines()
-    assert lines[2].startswith("| vgg | 25.00 | 24.5 | +0.50 ± 0.43 | 50.00 |")
-    assert "1 of 40 \\*" in lines[3]
-    assert len({line.replace("\\|", "").count("|") for line in lines[:4]}) == 1
-    for row in table.rows:
-        assert all(cell in text for cell in row)
-
-
-def test_markdown_escapes(results: list[Result]) -> None:
-    table = comparison([*results[:1], Result(**{**vars(results[1]), "model": "a|b<script>"})])
-    assert "| a\\|b&lt;script> |" in as_markdown(table)
 
 
 def test_results_json_is_strict_and_complete(results: list[Result]) -> None:
@@ -100,20 +53,43 @@ def test_results_json_is_strict_and_complete(results: list[Result]) -> None:
         "train_flops": 2.376e15,
         "device": "CPU (2 cores)",
         "seeds": [1],
+        "over_seeds": None,
+        "flip_averaging": False,
+        "pretrained": None,
         "published": PUBLISHED,
+        "published_flops": 6 * 99e6 * 4e6,
     }
-    assert objects[1]["published"] is None
+    assert objects[1]["published"] is objects[1]["published_flops"] is None
+
+
+def test_results_json_tells_what_seeds_say_together(tmp_path: Path) -> None:
+    for seed, top_1 in ((1, 0.2), (2, 0.3)):
+        write_model(tmp_path, f"m{seed}", WORDS, top_1=top_1)
+        change(tmp_path / f"metrics/m{seed}/training.json", seed=seed, flip_averaging=True)
+    objects = json.loads(as_json([load(tmp_path, "m1"), load(tmp_path, "m2")]))
+    assert [each["over_seeds"]["models"] for each in objects] == [["m1", "m2"]] * 2
+    assert objects[0]["over_seeds"]["top_1_accuracy"]["mean"] == pytest.approx(0.25)
+    assert [each["flip_averaging"] for each in objects] == [True, True]
+
+
+def test_the_published_cost_is_counted_as_ours_is(results: list[Result]) -> None:
+    assert TRAIN_FLOPS_PER_MAC == model_summary.TRAIN_FLOPS_PER_MAC
+    assert results[0].published_flops == results[0].training["train_flops"]
+    assert results[1].published_flops is None
+
+
+def test_cost_figures_label_a_published_point_only_away_from_the_models_own(tmp_path: Path) -> None:
+    write_model(tmp_path, "full", WORDS)
+    write_model(tmp_path, "short", WORDS)
+    change(tmp_path / "metrics/short/training.json", train_flops=6e13)
+    figures = draw_costs([load(tmp_path, name, PUBLISHED) for name in ("full", "short")])
+    texts = [text.get_text() for text in figures["compute"].axes[0].texts]
+    assert sorted(texts) == ["full", "short", "short"]
+    assert sorted(text.get_text() for text in figures["time"].axes[0].texts) == ["full", "short"]
 
 
 def test_best_is_the_highest_top_1(results: list[Result]) -> None:
     assert best(results[::-1]).model == "vgg"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(3.2, "3 s"), (59.7, "1 min 00 s"), (723, "12 min 03 s"), (11100, "3 h 05 min")]
-)
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

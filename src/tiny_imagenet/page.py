@@ -13,8 +13,9 @@ from markupsafe import Markup
 from tiny_imagenet.examples import first_name
 from tiny_imagenet.figures import INK, MUTED, PAPER, RULE
 from tiny_imagenet.params import as_flat
-from tiny_imagenet.reporting import best, comparison, is_short
+from tiny_imagenet.reporting import best
 from tiny_imagenet.results import Result, Row
+from tiny_imagenet.tables import is_short, make_tables
 from tiny_imagenet.tfrecords import Manifest
 
 TEMPLATE = "page.html"
@@ -36,8 +37,8 @@ def render_page(
     Args:
         manifest: Of the dataset's records.
         results: The models' results.
-        figures: SVG by name: accuracy, calibration, curves-MODEL, architecture-MODEL, example-1 and so on,
-            augmentation.
+        figures: SVG by name: accuracy, compute, time, calibration, curves-MODEL, architecture-MODEL, augmentation,
+            example-1 and so on.
         unknown_examples: Names asked for that no class of the dataset has.
         data_report: What preprocess found in the data.
         parameters: The effective parameters of each model.
@@ -56,7 +57,7 @@ def render_page(
         best=best(results),
         short=[result for result in results if is_short(result)],
         versions=_versions(results),
-        table=comparison(results),
+        tables=make_tables(results),
         figures={name: inline(svg, name) for name, svg in figures.items()},
         unknown_examples=unknown_examples,
         extremes={result.model: _extremes(result) for result in results},

@@ -43,6 +43,7 @@ PER_CLASS = Columns(
 )
 CALIBRATION = Columns(numbers=("num_images", "confidence", "accuracy"))
 FRACTIONS = ("accuracy", "confidence", "ece")  # how the names end of what lies between 0 and 1
+TRAIN_FLOPS_PER_MAC = 6  # as model_summary.py counts, which would import Keras here
 PREDICTIONS = ("label", "top_5", "top_5_probability")
 
 
@@ -59,6 +60,23 @@ class Result:
     calibration: list[Row]
     published: Mapping[str, float] | None
 
+    @property
+    def flip_averaging(self) -> bool:
+        """Whether the model answers with the mean over an image and its mirror image; older results do not say."""
+        return bool(self.training.get("flip_averaging"))
+
+    @property
+    def pretrained(self) -> str | None:
+        """The weights that training began with, None where it began with random ones; older results do not say."""
+        return self.training.get("pretrained") or None
+
+    @property
+    def published_flops(self) -> float | None:
+        """What the published training would cost by our count: this architecture, the published epochs."""
+        if self.published is None:
+            return None
+        return float(TRAIN_FLOPS_PER_MAC * self.architecture["macs_per_image"] * self.published["images_seen"])
+
     def standard_error(self, metric: str) -> float:
         """Returns the standard error of an accuracy p on n images, sqrt(p (1 - p) / n), as a fraction."""
         accuracy = self.evaluation[metric]
@@ -72,7 +90,7 @@ def load_result(model: str, metrics_dir: Path, published: Mapping[str, float] | 
         model: The model's name.
         metrics_dir: Folder of its training, evaluation and architecture (.json), its history, per_class and
             calibration (.csv).
-        published: `loss`, `top_1_accuracy`, `top_5_accuracy` of the published table.
+        published: `loss`, `top_1_accuracy`, `top_5_accuracy` of the published table, and `images_seen` in training.
 
     Raises:
         InputError: A file is missing or damaged.

@@ -62,7 +62,8 @@ def test_writes_every_output(project: Path) -> None:
         "history.csv",
         "results.json",
         "table.md",
-        *(f"figures/{name}.svg" for name in ("accuracy", "calibration", "curves-vgg", "curves-simple_cnn")),
+        *(f"figures/{name}.svg" for name in ("accuracy", "compute", "time", "calibration")),
+        *(f"figures/curves-{name}.svg" for name in ("vgg", "simple_cnn")),
         *(f"figures/architecture-{name}.svg" for name in ("vgg", "simple_cnn")),
         *(f"pictures/{name}.png" for name in ("augmentation", "example-1", "example-2")),
     }
