@@ -1,142 +1,35 @@
-"""The image operations against a reference written from their definition, pixel by pixel."""
+"""What is drawn, by its distribution; what is done, against numpy."""
 
 from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.tiny_records import AUGMENTATION
+from tests.tiny_records import AUGMENTATION, NOTHING
 
-from tiny_imagenet import augmentation
+from tiny_imagenet.augmentation import Drawn, augment, draw
 from tiny_imagenet.resampling import resample
 
 SIZE = 9
-RANGES: dict[str, Any] = {
-    key: AUGMENTATION[key] for key in ("rotation_degrees", "shift_fraction", "brightness", "horizontal_flip")
-}
-NOTHING: dict[str, Any] = {
-    "rotation_degrees": 0.0,
-    "shift_fraction": 0.0,
-    "brightness": (1.0, 1.0),
-    "horizontal_flip": False,
-}
-
-
-def reference(
-    image: np.ndarray, angle: float, shift_x: float, shift_y: float, flip: bool, interpolation: str
-) -> np.ndarray:
-    """Rotates counter-clockwise about the centre, shifts right and down, mirrors: asks of each pixel where it was."""
-    size = len(image)
-    centre = (size - 1) / 2
-    moved = np.empty_like(image)
-    for row in range(size):
-        for column in range(size):
-            x, y = float(size - 1 - column if flip else column), float(row)
-            right, up = x - shift_x - centre, -(y - shift_y - centre)
-            radius, direction = np.hypot(right, up), np.arctan2(up, right)
-            x = centre + radius * np.cos(direction - angle)
-            y = centre - radius * np.sin(direction - angle)
-            moved[row, column] = sample(image, x, y, interpolation)
-    return moved
-
-
-def sample(image: np.ndarray, x: float, y: float, interpolation: str) -> np.ndarray:
-    """Returns the colour at a place; outside the image, that of its nearest place inside."""
-    last = len(image) - 1
-    x, y = min(max(x, 0.0), last), min(max(y, 0.0), last)
-    if interpolation == "nearest":
-        return np.asarray(image[int(np.floor(y + 0.5)), int(np.floor(x + 0.5))])
-    left, top = int(x), int(y)
-    right, bottom = min(left + 1, last), min(top + 1, last)
-    above = image[top, left] * (left + 1 - x) + image[top, right] * (x - left)
-    below = image[bottom, left] * (left + 1 - x) + image[bottom, right] * (x - left)
-    return np.asarray(above * (top + 1 - y) + below * (y - top))
+BATCH = 40_000
+CROP = {"scale": (0.08, 1.0), "ratio": (0.75, 1.3333)}
 
 
 def images(count: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3)).astype(np.float32)
+    return np.random.default_rng(seed).integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
 
 
-def moved(
-    batch: np.ndarray, angle: Any, shift_x: Any, shift_y: Any, flip: Any, interpolation: str = "bilinear"
-) -> np.ndarray:
-    floats = [np.broadcast_to(np.float32(value), len(batch)) for value in (angle, shift_x, shift_y)]
-    flips = np.broadcast_to(np.asarray(flip, bool), len(batch))
-    transforms = augmentation.projective_transforms(*map(tf.constant, (*floats, flips)), SIZE)
-    return np.asarray(resample(tf.constant(batch.astype(np.uint8)), transforms, interpolation))
+def drawn(
+    batch: int, *, seed: int = 1, step: int = 2, epoch: int = 0, size: int = 64, numbers: Any = None, **settings: Any
+) -> Any:
+    numbers = tf.range(batch) if numbers is None else tf.constant(numbers)
+    found = draw(seed, tf.constant(step), tf.constant(epoch), numbers, image_size=size, settings=NOTHING | settings)
+    return Drawn(*(value if value is None else np.asarray(value) for value in found))
 
 
-@pytest.mark.parametrize(
-    ("angle", "shift_x", "shift_y", "flip"),
-    [
-        pytest.param(0.3, 0.0, 0.0, False, id="rotation"),
-        pytest.param(-2.0, 0.0, 0.0, False, id="rotation clockwise, far"),
-        pytest.param(0.0, 2.3, 0.0, False, id="shift right"),
-        pytest.param(0.0, 0.0, -3.6, False, id="shift up"),
-        pytest.param(0.0, 0.0, 0.0, True, id="mirror"),
-        pytest.param(0.25, 1.7, -0.6, False, id="rotation and shift"),
-        pytest.param(0.25, 1.7, -0.6, True, id="rotation, shift and mirror"),
-    ],
-)
-@pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
-def test_a_move_is_the_reference(angle: float, shift_x: float, shift_y: float, flip: bool, interpolation: str) -> None:
-    batch = images(3)
-    ours = moved(batch, angle, shift_x, shift_y, flip, interpolation)
-    theirs = [reference(image, angle, shift_x, shift_y, flip, interpolation) for image in batch]
-    assert np.abs(ours - theirs).max() < 0.01
-
-
-def test_each_image_of_a_batch_has_its_own_move() -> None:
-    rng = np.random.default_rng(1)
-    batch, angle, flip = images(8), rng.uniform(-0.4, 0.4, 8), rng.random(8) < 0.5
-    shift_x, shift_y = rng.uniform(-2, 2, (2, 8))
-    ours = moved(batch, angle, shift_x, shift_y, flip)
-    theirs = [reference(*arguments, "bilinear") for arguments in zip(batch, angle, shift_x, shift_y, flip, strict=True)]
-    assert np.abs(ours - theirs).max() < 0.01
-
-
-def test_moves_that_are_plain_to_see() -> None:
-    image = images(1)
-    assert np.array_equal(moved(image, 0, 0, 0, False), image)
-    assert np.array_equal(moved(image, 0, 0, 0, True), image[:, :, ::-1])
-    right = np.concatenate([image[:, :, :1], image[:, :, :-1]], axis=2)
-    assert np.array_equal(moved(image, 0, 1, 0, False), right)
-    down = np.concatenate([image[:, :1], image[:, :-1]], axis=1)
-    assert np.array_equal(moved(image, 0, 0, 1, False), down)
-    quarter = moved(image, np.pi / 2, 0, 0, False)
-    assert np.abs(quarter - np.rot90(image, axes=(1, 2))).max() < 0.01  # rot90 turns counter-clockwise
-
-
-def test_brightness_multiplies_and_clips() -> None:
-    image = np.float32([[[[0, 100, 200]]]])
-    bright = augmentation.brighten(tf.constant(np.repeat(image, 3, 0)), tf.constant([0.5, 1.0, 1.5]), stretch=False)
-    assert np.asarray(bright)[:, 0, 0].tolist() == [[0, 50, 100], [0, 100, 200], [0, 150, 255]]
-
-
-def test_stretch_takes_each_image_to_the_full_range_first() -> None:
-    batch = np.float32([[[[50, 100, 150]]], [[[0, 51, 255]]], [[[7, 7, 7]]]])
-    stretched = augmentation.brighten(tf.constant(batch), tf.constant([1.0, 1.0, 1.0]), stretch=True)
-    assert np.asarray(stretched)[:2, 0, 0].tolist() == [[0, 127.5, 255], [0, 51, 255]]
-    assert np.isfinite(stretched[2]).all()  # an image of one colour
-    darker = augmentation.brighten(tf.constant(batch), tf.constant([0.5, 0.5, 0.5]), stretch=True)
-    assert np.allclose(darker, np.asarray(stretched) / 2)
-
-
-def test_augment_moves_then_brightens_uint8() -> None:
-    batch = images(2)
-    transforms, _ = augmentation.draw(tf.constant([1, 2]), 2, image_size=SIZE, **RANGES)
-    factors = tf.constant([0.7, 1.4])
-    both = augmentation.augment(
-        tf.constant(batch.astype(np.uint8)), transforms, factors, interpolation="bilinear", stretch=False
-    )
-    assert both.dtype == tf.float32
-    expected = np.asarray(resample(tf.constant(batch.astype(np.uint8)), transforms, "bilinear"))
-    assert np.allclose(both, np.clip(expected * np.float32([0.7, 1.4])[:, None, None, None], 0, 255), atol=1e-3)
-
-
-def drawn(seed: tuple[int, int], batch: int, size: int = 64, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
-    transforms, factors = augmentation.draw(tf.constant(seed), batch, image_size=size, **RANGES | changes)
-    return np.asarray(transforms), np.asarray(factors)
+def augmented(batch: np.ndarray, **settings: Any) -> np.ndarray:
+    what = drawn(len(batch), size=SIZE, **settings)
+    return np.asarray(augment(tf.constant(batch), tf.range(len(batch)), what, NOTHING | settings))
 
 
 def assert_uniform(values: np.ndarray, low: float, high: float) -> None:
@@ -148,28 +41,28 @@ def assert_uniform(values: np.ndarray, low: float, high: float) -> None:
     assert np.abs(shares - 0.1).max() < 5 * np.sqrt(0.09 / len(values))
 
 
-BATCH = 40_000
+PAPER = {key: AUGMENTATION[key] for key in ("rotation_degrees", "shift_fraction", "brightness", "flip")}
 
 
 def test_angles_are_uniform() -> None:
-    transforms, _ = drawn((1, 2), BATCH, shift_fraction=0.0, horizontal_flip=False)
+    transforms = drawn(BATCH, rotation_degrees=20.0).transforms
     assert_uniform(np.degrees(np.arctan2(transforms[:, 3], transforms[:, 0])), -20, 20)
 
 
 def test_shifts_are_uniform_in_both_directions_and_unrelated() -> None:
-    transforms, _ = drawn((1, 2), BATCH, rotation_degrees=0.0, horizontal_flip=False)
+    transforms = drawn(BATCH, shift_fraction=0.1).transforms
     assert_uniform(transforms[:, 2], -6.4, 6.4)
     assert_uniform(transforms[:, 5], -6.4, 6.4)
     assert abs(np.corrcoef(transforms[:, 2], transforms[:, 5])[0, 1]) < 0.03
 
 
 def test_factors_are_uniform() -> None:
-    assert_uniform(drawn((1, 2), BATCH)[1], 0.5, 1.5)
-    assert_uniform(drawn((1, 2), BATCH, brightness=(0.9, 1.3))[1], 0.9, 1.3)
+    assert_uniform(drawn(BATCH, brightness=(0.5, 1.5)).factors, 0.5, 1.5)
+    assert_uniform(drawn(BATCH, brightness=(0.9, 1.3)).factors, 0.9, 1.3)
 
 
 def test_every_second_image_is_mirrored_whatever_else_is_drawn() -> None:
-    transforms, factors = drawn((1, 2), BATCH)
+    _, transforms, factors = drawn(BATCH, **PAPER)[:3]
     mirrored = transforms[:, 0] < 0  # the angles are below a right one
     assert abs(mirrored.mean() - 0.5) < 5 * 0.5 / np.sqrt(BATCH)
     angle = np.arctan2(transforms[:, 3] * np.where(mirrored, -1, 1), np.abs(transforms[:, 0]))
@@ -178,27 +71,115 @@ def test_every_second_image_is_mirrored_whatever_else_is_drawn() -> None:
 
 
 def test_no_image_is_mirrored_where_that_is_switched_off() -> None:
-    assert (drawn((1, 2), 1000, horizontal_flip=False)[0][:, 0] > 0).all()
+    assert (drawn(1000, rotation_degrees=20.0).transforms[:, 0] > 0).all()
 
 
-def test_ranges_of_zero_leave_images_as_they_are() -> None:
+def mirrored(places: np.ndarray) -> np.ndarray:
+    return np.asarray(places[:, 1, 0] > places[:, 1, -1])
+
+
+def test_a_random_flip_by_whole_pixels_is_that_of_the_transform() -> None:
+    whole, transforms = drawn(500, flip="random").places, drawn(500, flip="random", rotation_degrees=20.0).transforms
+    assert np.array_equal(mirrored(whole), transforms[:, 0] < 0)
+
+
+def test_an_alternating_flip_changes_each_epoch_from_a_first_that_is_random() -> None:
+    numbers = np.random.default_rng(0).permutation(BATCH).astype(np.int32)
+    epochs = [
+        mirrored(drawn(BATCH, step=7 * epoch, epoch=epoch, numbers=numbers, flip="alternating").places)
+        for epoch in range(4)
+    ]
+    first = epochs[0]
+    assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(BATCH)
+    assert abs(np.corrcoef(first, numbers % 2)[0, 1]) < 0.03
+    assert all(np.array_equal(flipped, first ^ bool(epoch % 2)) for epoch, flipped in enumerate(epochs))
+    elsewhere = mirrored(drawn(BATCH, step=99, numbers=np.arange(BATCH, dtype=np.int32), flip="alternating").places)
+    assert np.array_equal(elsewhere[numbers], first)  # wherever an image lies in which batch
+    other = mirrored(drawn(BATCH, seed=2, numbers=numbers, flip="alternating").places)
+    assert abs(np.corrcoef(first, other)[0, 1]) < 0.03
+
+
+@pytest.mark.parametrize("more", [{}, {"rotation_degrees": 1e-30}], ids=["places", "transforms"])
+def test_whole_pixels_shift_evenly_and_leave_the_edge_behind(more: dict[str, float]) -> None:
+    batch = np.repeat(images(1), 5000, axis=0)
+    moved = augmented(batch, shift_pixels=2, **more)
+    padded = np.pad(batch[0], ((2, 2), (2, 2), (0, 0)), mode="edge")
+    shifted = {(y, x): padded[y : y + SIZE, x : x + SIZE] for y in range(5) for x in range(5)}
+    counts = [sum(np.abs(image - each).max() < 1e-3 for image in moved) for each in shifted.values()]
+    assert sum(counts) == 5000
+    assert max(abs(count - 200) for count in counts) < 5 * np.sqrt(200)
+
+
+def test_a_pixel_shift_comes_after_the_mirror_on_either_way() -> None:
+    settings = {"shift_pixels": 3, "flip": "random"}
+    assert np.array_equal(augmented(images(64), **settings), augmented(images(64), rotation_degrees=1e-30, **settings))
+
+
+def test_a_crop_is_moved_like_any_image() -> None:
+    crop, moves = drawn(50, random_resized_crop=CROP).transforms, drawn(50, **PAPER).transforms
+    both = drawn(50, random_resized_crop=CROP, **PAPER).transforms
+    matrices = [np.concatenate([each, np.ones((50, 1))], axis=1).reshape(-1, 3, 3) for each in (crop, moves, both)]
+    assert np.abs(matrices[0] @ matrices[1] - matrices[2]).max() < 1e-4
+
+
+def test_crops_are_uniform_in_area() -> None:
+    transforms = drawn(BATCH, random_resized_crop={"scale": (0.2, 0.5), "ratio": (0.75, 1.3333)}).transforms
+    area, shape = transforms[:, 0] * transforms[:, 4], transforms[:, 0] / transforms[:, 4]
+    assert abs(area.mean() - 0.35) < 5 * 0.3 / np.sqrt(12 * BATCH)
+    assert abs(np.log(shape).mean()) < 0.01
+    assert 0.72 < shape.min() < 0.78
+    assert 1.28 < shape.max() < 1.38
+
+
+def test_augment_moves_then_brightens() -> None:
+    batch = images(2)
+    what = drawn(2, size=SIZE, **PAPER)
+    both = augment(tf.constant(batch), tf.range(2), what._replace(factors=tf.constant([0.7, 1.4])), AUGMENTATION)
+    assert both.dtype == tf.float32
+    expected = np.asarray(resample(tf.constant(batch), what.transforms, "bilinear"))
+    assert np.allclose(both, np.clip(expected * np.float32([0.7, 1.4])[:, None, None, None], 0, 255), atol=1e-3)
+
+
+def test_a_recipe_that_names_nothing_leaves_images_as_they_are() -> None:
     batch = images(16)
-    transforms, factors = augmentation.draw(tf.constant([3, 4]), 16, image_size=SIZE, **NOTHING)
-    for interpolation in ("bilinear", "nearest"):
-        same = augmentation.augment(tf.constant(batch), transforms, factors, interpolation=interpolation, stretch=False)
-        assert np.array_equal(same, batch)
+    assert drawn(16) == (None,) * len(Drawn._fields)
+    assert np.array_equal(augmented(batch), batch)
+    assert augmented(batch).dtype == np.float32
 
 
-def test_what_is_drawn_is_a_function_of_the_seed() -> None:
-    one, same = drawn((1, 2), 50), drawn((1, 2), 50)
-    assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
-    for seed in ((1, 3), (2, 2), (2, 1)):
-        other = drawn(seed, 50)
-        assert not np.isin(one[0][:, 2], other[0][:, 2]).any()
-        assert not np.isin(one[1], other[1]).any()
+def test_images_are_taken_by_their_indices() -> None:
+    batch, indices = images(9), np.int32([4, 4, 0, 8])
+    for settings in ({}, {"flip": "random"}, {"rotation_degrees": 5.0}):
+        what = drawn(4, size=SIZE, **settings)
+        chosen = augment(tf.constant(batch), tf.constant(indices), what, NOTHING | settings)
+        alone = augment(tf.constant(batch[indices]), tf.range(4), what, NOTHING | settings)
+        assert np.array_equal(chosen, alone)
 
 
-def test_a_switch_does_not_change_what_else_is_drawn() -> None:
-    one, other = drawn((1, 2), 50), drawn((1, 2), 50, horizontal_flip=False)
-    assert np.array_equal(one[1], other[1])
-    assert np.array_equal(np.abs(one[0][:, 0]), other[0][:, 0])
+KEYS = [
+    {"rotation_degrees": 20.0},
+    {"shift_fraction": 0.1},
+    {"shift_pixels": 9},
+    {"brightness": (0.5, 1.5)},
+    {"flip": "random"},
+    {"random_resized_crop": CROP},
+]
+
+
+@pytest.mark.parametrize("key", KEYS, ids=lambda key: next(iter(key)))
+def test_what_is_drawn_is_a_function_of_seed_and_step(key: dict[str, Any]) -> None:
+    def values(**where: int) -> np.ndarray:
+        (found,) = (value for value in drawn(50, **where, **key) if value is not None)
+        return np.asarray(found)
+
+    assert np.array_equal(values(), values())
+    for where in ({"step": 3}, {"seed": 2}, {"seed": 2, "step": 1}):
+        assert not np.array_equal(values(), values(**where))
+
+
+def test_a_key_does_not_change_what_another_draws() -> None:
+    one, other = drawn(50, **PAPER), drawn(50, **PAPER | {"flip": "none"})
+    assert np.array_equal(one.factors, other.factors)
+    assert np.array_equal(np.abs(one.transforms[:, 0]), other.transforms[:, 0])
+    plain, shifted = drawn(50, rotation_degrees=20.0), drawn(50, rotation_degrees=20.0, shift_pixels=3)
+    assert np.array_equal(plain.transforms[:, [0, 1, 3, 4]], shifted.transforms[:, [0, 1, 3, 4]])

@@ -78,7 +78,7 @@ def test_the_file_of_the_repository_is_good(load: Callable[[str], Params]) -> No
         ("      brightness: [0.5, 1.5]", "      brightness: [1.5, 0.5]", r"augmentation.*\[lowest, highest\]"),
         ("      brightness: [0.5, 1.5]", "      brightness: [1.5]", "brightness.1: is missing"),
         ("      rotation_degrees: 20", "      rotation_degrees: 200", "rotation_degrees: got 200; .*180"),
-        ("      horizontal_flip: true", "      horizontal_flip: 1", "horizontal_flip: got 1; .*boolean"),
+        ("      flip: random", "      flip: true", "flip: got True; .*'none', 'random' or 'alternating'"),
         ("      interpolation: bilinear", "      interpolation: cubic", "interpolation: got 'cubic'"),
         ("  vgg:", "  ../x:", r"got '\.\./x'; .*match pattern"),
         ("  vgg:", '  "vgg\\n":', "match pattern"),

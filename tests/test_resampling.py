@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet import augmentation
-from tiny_imagenet.resampling import resample
+from tiny_imagenet import transforms as projective
+from tiny_imagenet.resampling import fetch, resample
 
 BATCH = 24
 
@@ -30,16 +30,9 @@ def kernel(batch: np.ndarray, transforms: Any, interpolation: str) -> np.ndarray
 
 
 def transforms(size: int) -> tf.Tensor:
-    drawn, _ = augmentation.draw(
-        tf.constant([3, 4]),
-        BATCH,
-        image_size=size,
-        rotation_degrees=180.0,
-        shift_fraction=0.5,
-        brightness=(1.0, 1.0),
-        horizontal_flip=True,
-    )
-    return drawn
+    rng = np.random.default_rng(1)
+    angle, right, down = np.float32(rng.uniform(-1, 1, (3, BATCH)) * np.float32([[np.pi], [size / 2], [size / 2]]))
+    return projective.flatten(projective.projective_transforms(angle, right, down, rng.random(BATCH) < 0.5, size))
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
@@ -62,3 +55,12 @@ def test_it_can_be_part_of_a_compiled_step() -> None:
     batch, moves = tf.constant(images(16, 16)), transforms(16)
     compiled = tf.function(resample, jit_compile=True)
     assert np.array_equal(compiled(batch, moves, "bilinear"), resample(batch, moves, "bilinear"))
+
+
+def test_images_fetched_by_places_are_rows_and_columns_of_them() -> None:
+    batch, rng = images(9, 9), np.random.default_rng(2)
+    indices, places = rng.integers(0, BATCH, 7).astype(np.int32), rng.integers(0, 9, (7, 2, 9)).astype(np.int32)
+    fetched = fetch(tf.constant(batch), tf.constant(indices), tf.constant(places))
+    assert fetched.dtype == tf.float32
+    for image, index, (rows, columns) in zip(fetched, indices, places, strict=True):
+        assert np.array_equal(image, batch[index][rows][:, columns])

@@ -196,12 +196,13 @@ def test_a_step_is_that_of_the_definition(tmp_path: Path) -> None:
     trainer = make_trainer(tmp_path, dropout=0.0, epochs=1, batch_size=20)
     other = make_trainer(tmp_path / "other", dropout=0.0).model
     order = epoch_order(1, 0, 35)[:20]
-    images, labels = make_batch(
+    images, labels, *_ = make_batch(
         tf.constant(TRAIN.images),
         tf.constant(TRAIN.labels),
         tf.constant(order),
         seed=1,
         step=tf.constant(0),
+        epoch=tf.constant(0),
         part=tf.constant(0),
         num_parts=1,
         settings=AUGMENTATION,

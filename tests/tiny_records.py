@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import importlib.util
 import os
 import shutil
@@ -18,19 +19,19 @@ import yaml
 from tests.tiny_archive import SIZE, WNIDS, jpeg
 
 from tiny_imagenet.classes import Class
+from tiny_imagenet.schema import Augmentation
 from tiny_imagenet.tfrecords import Manifest, Split, write_manifest, write_shard
 
 REPOSITORY = Path(__file__).parents[1]
 DATASET = "tiny-imagenet-200"
 CLASSES = tuple(Class(wnid, f"class {label}, also {wnid}") for label, wnid in enumerate(WNIDS))
 TINY = {"architecture": "simple_cnn", "recipe": "paper", "arguments": {"filters": 4, "hidden_units": 8}}
-AUGMENTATION: dict[str, Any] = {
+NOTHING: dict[str, Any] = dataclasses.asdict(Augmentation())
+AUGMENTATION: dict[str, Any] = NOTHING | {
     "rotation_degrees": 20.0,
     "shift_fraction": 0.1,
     "brightness": (0.5, 1.5),
-    "horizontal_flip": True,
-    "interpolation": "bilinear",
-    "stretch": False,
+    "flip": "random",
 }
 
 

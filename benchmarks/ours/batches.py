@@ -25,9 +25,10 @@ def main(project: str) -> None:
         read = 0.0  # a number of each batch: nothing is left out
         for i in tf.range(BATCHES):
             step = first + i
-            images, _ = make_batch(
+            images, *_ = make_batch(
                 group.images, group.labels, tf.slice(group.order, [step * size], [size]),
-                seed=settings.seed, step=step, part=tf.constant(0), num_parts=1, settings=settings.augmentation,
+                seed=settings.seed, step=step, epoch=tf.constant(0), part=tf.constant(0), num_parts=1,
+                settings=settings.augmentation,
             )  # fmt: skip
             read += images[0, 0, 0, 0]
         return read

@@ -22,9 +22,10 @@ def without_input(batch_size: int) -> None:
     import tensorflow as tf
 
     from tiny_imagenet import steps
+    from tiny_imagenet.input_pipeline import Batch
 
     images = tf.random.stateless_uniform((batch_size, 64, 64, 3), (1, 1), 0.0, 255.0)
-    steps.make_batch = lambda _images, labels, chosen, **_: (images, tf.gather(labels, chosen))  # type: ignore[assignment]
+    steps.make_batch = lambda _images, labels, chosen, **_: Batch(images, tf.gather(labels, chosen), None, None)  # type: ignore[assignment]
 
 
 def measure(trainer: Any, seconds: float = SECONDS) -> Figures:

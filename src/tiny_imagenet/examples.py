@@ -109,17 +109,19 @@ def draw_variants(examples: Sequence[Example], seed: tuple[int, int], **augmenta
 
     Args:
         examples: Images of one size.
-        seed: What is drawn is a function of it.
-        **augmentation: The ranges that augmentation.draw takes, `interpolation` and `stretch`.
+        seed: A training's seed and a step of it: what is shown is a function of the two.
+        **augmentation: A recipe's `augmentation`.
     """
     import tensorflow as tf
 
-    from tiny_imagenet import augmentation as operations
+    from tiny_imagenet.input_pipeline import make_batch
 
     originals = np.stack([example.image for example in examples])
     images = np.repeat(originals, VARIANTS, axis=0)
-    how = {key: augmentation.pop(key) for key in ("interpolation", "stretch")}
-    transforms, factors = operations.draw(tf.constant(seed), len(images), image_size=images.shape[1], **augmentation)
-    changed = operations.augment(tf.constant(images), transforms, factors, **how).numpy().round().astype(np.uint8)
-    grid = changed.reshape(len(originals), VARIANTS, *originals.shape[1:])
+    zero, numbers = tf.constant(0), tf.range(len(images))
+    batch = make_batch(
+        tf.constant(images), numbers, numbers,
+        seed=seed[0], step=tf.constant(seed[1]), epoch=zero, part=zero, num_parts=1, settings=augmentation,
+    )  # fmt: skip
+    grid = batch.images.numpy().round().astype(np.uint8).reshape(len(originals), VARIANTS, *originals.shape[1:])
     return draw_augmentation(np.concatenate([originals[:, None], grid], axis=1))

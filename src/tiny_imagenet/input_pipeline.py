@@ -1,19 +1,36 @@
-"""The batch as a pure function of (seed, step)."""
+"""The batch as a pure function of the seed, the step and the epoch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet import augmentation
+from tiny_imagenet.resizing import resize
 
 
 def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
     """Returns the order in which an epoch visits the images, int32 (images,): a function of its arguments alone."""
     return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
+
+
+class Batch(NamedTuple):
+    """What a step learns from.
+
+    Attributes:
+        images: float32 (batch, size, size, 3), 0 to 255.
+        labels: int32 (batch,).
+        partners: The labels of the images that were mixed in, int32 (batch,); None where nothing is mixed.
+        share: The weight of `labels`, the rest is the partners', float32 (batch,); None where nothing is mixed.
+    """
+
+    images: tf.Tensor
+    labels: tf.Tensor
+    partners: tf.Tensor | None
+    share: tf.Tensor | None
 
 
 def make_batch(
@@ -23,10 +40,13 @@ def make_batch(
     *,
     seed: int,
     step: tf.Tensor,
+    epoch: tf.Tensor,
     part: tf.Tensor,
     num_parts: int,
     settings: Mapping[str, Any],
-) -> tuple[tf.Tensor, tf.Tensor]:
+    image_size: int | None = None,
+    numbers: tf.Tensor | None = None,
+) -> Batch:
     """Returns one part of an augmented batch; the parts together are the batch, however many they are.
 
     Args:
@@ -35,39 +55,26 @@ def make_batch(
         indices: The whole batch's images, int32 (batch,).
         seed: The training's seed.
         step: The training's step, int32.
+        epoch: The step's epoch, from 0, int32.
         part: Which part: the replica's number.
         num_parts: How many parts the batch is cut into; divides its size.
         settings: The recipe's `augmentation`.
-
-    Returns:
-        float32 (batch / num_parts, height, width, 3) with values 0 to 255, and int32 (batch / num_parts,).
+        image_size: Height and width that the images are brought to at the end; None: they keep theirs.
+        numbers: The batch's images' numbers in their split, int32 (batch,), where they are not `indices`.
     """
-    batch_size = indices.shape[0]
     drawn = augmentation.draw(
-        tf.stack([seed, step]),
-        batch_size,
+        seed,
+        step,
+        epoch,
+        indices if numbers is None else numbers,
         image_size=images.shape[1],
-        rotation_degrees=settings["rotation_degrees"],
-        shift_fraction=settings["shift_fraction"],
-        brightness=settings["brightness"],
-        horizontal_flip=settings["horizontal_flip"],
+        settings=settings,
     )
-    size = batch_size // num_parts
-    indices, transforms, factors = (_rows(whole, part * size, size) for whole in (indices, *drawn))
-    moved = augmentation.augment(
-        _pick(images, indices),
-        transforms,
-        factors,
-        interpolation=settings["interpolation"],
-        stretch=settings["stretch"],
-    )
-    return moved, tf.gather(labels, indices)
-
-
-@tf.function(jit_compile=True)
-def _pick(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-    """Gathers images where they lie: without XLA, TensorFlow cannot gather uint8 on a GPU, and would move them all."""
-    return tf.gather(images, indices)
+    size = indices.shape[0] // num_parts
+    indices = _rows(indices, part * size, size)
+    drawn = augmentation.Drawn(*(whole if whole is None else _rows(whole, part * size, size) for whole in drawn))
+    augmented = augmentation.augment(images, indices, drawn, settings)
+    return Batch(resize(augmented, image_size or images.shape[1]), tf.gather(labels, indices), None, None)
 
 
 def _rows(whole: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:

@@ -33,3 +33,19 @@ def uniform(seed: tf.Tensor, shape: Sequence[int], first: tf.Tensor | int = 0) -
     bits = tf.slice(bits, [first % NUMBERS_A_COUNT], [size])
     mantissa, one = bits & 0x7FFFFF, 0x3F800000  # as float32's bits: from 1 to 2
     return tf.reshape(tf.bitcast(mantissa | one, tf.float32) - 1.0, shape)
+
+
+@tf.function(jit_compile=True)
+def coin(seed: int, numbers: tf.Tensor) -> tf.Tensor:
+    """Returns heads or tails for each number, bool, a function of it and of the seed; int32 in, any shape.
+
+    The hash is MurmurHash3's last step (Appleby, 2011), of the seed and then of the number.
+    """
+    return _mix(tf.bitwise.bitwise_xor(_mix(tf.constant(seed)), numbers)) < 0
+
+
+def _mix(value: tf.Tensor) -> tf.Tensor:
+    bits = tf.bitcast(value, tf.uint32)
+    for shift, factor in ((16, 0x85EBCA6B), (13, 0xC2B2AE35)):
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint32))) * factor
+    return tf.bitcast(tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(16, tf.uint32))), tf.int32)

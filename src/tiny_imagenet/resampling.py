@@ -39,6 +39,30 @@ def resample(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf
 
 
 @tf.function(jit_compile=True)
+def pick(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """Gathers images where they lie: without XLA, TensorFlow cannot gather uint8 on a GPU, and would move them all."""
+    return tf.gather(images, indices)
+
+
+@tf.function(jit_compile=True)
+def fetch(images: tf.Tensor, indices: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
+    """Picks images and moves them by whole pixels: what `resample` of `pick` would return, three times as fast.
+
+    Args:
+        images: All images, uint8 (images, height, width, 3).
+        indices: Which of them, int32 (batch,).
+        places: Which row and which column each row and each column shows, int32 (batch, 2, size).
+
+    Returns:
+        float32 (batch, size, size, 3), 0 to 255.
+    """
+    rows, columns = places[:, 0, :, None], places[:, 1, None, :]
+    shape = tf.broadcast_static_shape(rows.shape, columns.shape)
+    each = [tf.broadcast_to(index, shape) for index in (indices[:, None, None], rows, columns)]
+    return tf.cast(tf.gather_nd(images, tf.stack(each, axis=-1)), tf.float32)
+
+
+@tf.function(jit_compile=True)
 def _pack(images: tf.Tensor) -> tf.Tensor:
     """Returns one int32 a pixel, (batch * height * width,)."""
     red, green, blue = tf.unstack(tf.cast(tf.reshape(images, (-1, 3)), tf.int32), axis=1)

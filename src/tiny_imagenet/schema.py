@@ -62,15 +62,31 @@ class Training:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Augmentation:
-    """Ranges of the random image operations (see augmentation.py)."""
+class RandomResizedCrop:
+    """Ranges of the box that is cut out: its area as a fraction of the image's, its width over its height."""
 
-    rotation_degrees: Annotated[Float, Field(ge=0, le=180)]
-    shift_fraction: Share
-    brightness: tuple[NonNegative, NonNegative]
-    horizontal_flip: Flag
-    interpolation: Literal["bilinear", "nearest"]
-    stretch: Flag
+    scale: tuple[Share, Share] = (0.08, 1.0)
+    ratio: tuple[Positive, Positive] = (0.75, 1.3333)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RandomResizedCrop:
+        if self.scale[0] > self.scale[1] or self.ratio[0] > self.ratio[1]:
+            raise ValueError("scale and ratio must be [lowest, highest]")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Augmentation:
+    """The random image operations (see augmentation.py); one that is not named does nothing."""
+
+    rotation_degrees: Annotated[Float, Field(ge=0, le=180)] = 0.0
+    shift_fraction: Share = 0.0
+    shift_pixels: Annotated[Int, Field(ge=0)] = 0
+    brightness: tuple[NonNegative, NonNegative] = (1.0, 1.0)
+    stretch: Flag = False
+    flip: Literal["none", "random", "alternating"] = "none"
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    random_resized_crop: RandomResizedCrop | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:

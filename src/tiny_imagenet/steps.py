@@ -26,6 +26,7 @@ class Steps:
         strategy: The devices.
         seed: Of augmentation and dropout.
         batch_size: Images a step, on all replicas together.
+        steps_per_epoch: Steps an epoch.
         augmentation: The recipe's keys.
         xla: Whether XLA compiles what a replica computes, from the images to the gradients.
     """
@@ -38,11 +39,13 @@ class Steps:
         *,
         seed: int,
         batch_size: int,
+        steps_per_epoch: int,
         augmentation: Mapping[str, Any],
         xla: bool,
     ) -> None:
         self.model, self.optimizer, self.strategy = model, optimizer, strategy
         self.seed, self.batch_size, self.augmentation = seed, batch_size, augmentation
+        self.steps_per_epoch = steps_per_epoch
         self.dropout = BatchDropout(model, seed)
         self.gradients = tf.function(self._gradients, jit_compile=True) if xla else self._gradients
         self.launch = tf.function(self._launch, reduce_retracing=True)
@@ -70,12 +73,13 @@ class Steps:
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
         """Returns one replica's part of the gradients, to be added up, and its sums (len(SUMS),)."""
         num_parts = self.strategy.num_replicas_in_sync
-        batch, labels = make_batch(
+        batch, labels, *_ = make_batch(
             images,
             labels,
             chosen,
             seed=self.seed,
             step=step,
+            epoch=step // self.steps_per_epoch,
             part=part,
             num_parts=num_parts,
             settings=self.augmentation,

@@ -106,6 +106,7 @@ class Trainer:
             strategy,
             seed=settings.seed,
             batch_size=settings.batch_size,
+            steps_per_epoch=self.steps_per_epoch,
             augmentation=settings.augmentation,
             xla=settings.xla,
         )

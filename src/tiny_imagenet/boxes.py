@@ -1,0 +1,52 @@
+"""Boxes in images: (batch, 4), each left, top, width, height in whole pixels, as float32."""
+
+from __future__ import annotations
+
+import math
+
+import tensorflow as tf
+
+TRIES = 10  # as many as torchvision takes
+NUMBERS = 2 * TRIES + 2  # random ones that a box is made of
+
+
+def draw_boxes(
+    drawn: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float], largest: int
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns boxes of random size, shape and place: the first of ten tries that fits.
+
+    Args:
+        drawn: Numbers uniform from 0 to 1, (NUMBERS, batch).
+        image_size: Height and width, in pixels.
+        scale: Areas are uniform between these two, as fractions of the image's.
+        ratio: Widths over heights are between these two, their logarithm uniform.
+        largest: No side is longer.
+
+    Returns:
+        Boxes (batch, 4), and whether one was found (batch,); where none was, the box is of no use.
+    """
+    area = between(drawn[:TRIES], *scale) * image_size**2
+    shape = tf.exp(between(drawn[TRIES : 2 * TRIES], math.log(ratio[0]), math.log(ratio[1])))
+    sides = tf.round(tf.sqrt(tf.stack([area * shape, area / shape])))  # (2, tries, batch)
+    fits = tf.reduce_all((sides > 0) & (sides <= largest), axis=0)
+    first = tf.argmax(tf.cast(fits, tf.int32), axis=0, output_type=tf.int32)
+    sides = tf.gather(tf.transpose(sides, (2, 1, 0)), first, batch_dims=1)  # (batch, 2)
+    corner = tf.floor(tf.transpose(drawn[-2:]) * (image_size - sides + 1.0))
+    return tf.concat([corner, sides], axis=1), tf.reduce_any(fits, axis=0)
+
+
+def between(drawn: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Takes numbers from 0 to 1 to the range from `low` to `high`."""
+    return low + (high - low) * drawn
+
+
+def draw_crops(drawn: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
+    """Returns the boxes of torchvision's `RandomResizedCrop`, (batch, 4); see `draw_boxes`.
+
+    Where none was found, the box is the largest about the centre of an allowed shape.
+    """
+    boxes, found = draw_boxes(drawn, image_size, scale, ratio, image_size)
+    shape = min(max(1.0, ratio[0]), ratio[1])
+    width, height = round(image_size * min(shape, 1.0)), round(image_size / max(shape, 1.0))
+    centred = tf.constant([(image_size - width) // 2, (image_size - height) // 2, width, height], tf.float32)
+    return tf.where(found[:, None], boxes, centred)

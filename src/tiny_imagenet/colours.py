@@ -1,0 +1,21 @@
+"""What happens to an image's colours: (batch, height, width, 3), float32, 0 to 255."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+@tf.function(jit_compile=True)
+def brighten(images: tf.Tensor, factors: tf.Tensor, *, stretch: bool) -> tf.Tensor:
+    """Multiplies each image by its factor and clips it to 0 to 255.
+
+    Args:
+        images: float32 (batch, height, width, 3), 0 to 255.
+        factors: (batch,).
+        stretch: First stretches each image to the full range, as Keras 2.2's `ImageDataGenerator` did.
+    """
+    if stretch:
+        low = tf.reduce_min(images, axis=(1, 2, 3), keepdims=True)
+        high = tf.reduce_max(images, axis=(1, 2, 3), keepdims=True)
+        images = tf.math.divide_no_nan(images - low, high - low) * 255.0
+    return tf.clip_by_value(images * factors[:, None, None, None], 0.0, 255.0)

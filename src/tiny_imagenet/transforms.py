@@ -1,0 +1,56 @@
+"""Projective transforms that take an output pixel to an input pixel: matrices (batch, 3, 3), composed by `@`.
+
+Of a product the leftmost factor is what happens to the image first. The convention is that of `tfa.image` 0.23.
+"""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+
+def projective_transforms(
+    angle: tf.Tensor, shift_x: tf.Tensor, shift_y: tf.Tensor, flip: tf.Tensor, image_size: int
+) -> tf.Tensor:
+    """Returns what rotates an image, then shifts, then mirrors it, rounded as `tfa.image` does.
+
+    Args:
+        angle: Of the rotation about the image's centre, counter-clockwise, in radians (batch,).
+        shift_x: To the right, in pixels (batch,).
+        shift_y: Down, in pixels (batch,).
+        flip: Whether to mirror left and right (batch,).
+        image_size: Height and width, in pixels.
+    """
+    last = image_size - 1.0
+    cos, sin, zero, one = tf.cos(angle), tf.sin(angle), tf.zeros_like(angle), tf.ones_like(angle)
+    centre_x = (last - (cos * last - sin * last)) / 2.0
+    centre_y = (last - (sin * last + cos * last)) / 2.0
+    rotation = affine(cos, -sin, centre_x, sin, cos, centre_y)
+    translation = affine(one, zero, -shift_x, zero, one, -shift_y)
+    sign, edge = tf.where(flip, -1.0, 1.0), tf.where(flip, last, 0.0)
+    mirror = affine(sign, zero, edge, zero, one, zero)
+    return rotation @ translation @ mirror
+
+
+def affine(*entries: tf.Tensor) -> tf.Tensor:
+    """Returns the matrices whose first two rows are these six entries, each (batch,)."""
+    zero, one = tf.zeros_like(entries[0]), tf.ones_like(entries[0])
+    return tf.reshape(tf.stack([*entries, zero, zero, one], axis=1), (-1, 3, 3))
+
+
+def crop(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Returns what cuts boxes out (left, top, width, height; (batch, 4), in pixels) and scales them to the image."""
+    left, top, width, height = tf.unstack(boxes, axis=1)
+    wide, high, zero = width / image_size, height / image_size, tf.zeros_like(left)
+    # The centre of a pixel lies half a pixel from its corner.
+    return affine(wide, zero, left + 0.5 * wide - 0.5, zero, high, top + 0.5 * high - 0.5)
+
+
+def shift(shift_x: tf.Tensor, shift_y: tf.Tensor) -> tf.Tensor:
+    """Returns what shifts images right and down by so many pixels (batch,)."""
+    zero, one = tf.zeros_like(shift_x), tf.ones_like(shift_x)
+    return affine(one, zero, -shift_x, zero, one, -shift_y)
+
+
+def flatten(matrices: tf.Tensor) -> tf.Tensor:
+    """Returns the transforms as the kernel of TensorFlow takes them: (batch, 8)."""
+    return tf.reshape(matrices, (-1, 9))[:, :8]
