@@ -8,6 +8,7 @@ from typing import Any
 import keras
 from keras import layers
 
+FORWARD_FLOPS_PER_MAC = 2  # a multiply and an add
 TRAIN_FLOPS_PER_MAC = 6  # a multiply and an add, in the forward pass and for the gradients of inputs and of weights
 
 Call = tuple[keras.Layer, list[int], list[int]]  # a layer, the shape of what it is given and of what it gives
@@ -48,14 +49,15 @@ def _calls(model: keras.Model, shape: list[int]) -> list[Call]:
     """Returns the calls of a model's layers, without the batch in the shapes: nothing is built, nothing computed."""
     shapes: dict[str, tuple[list[int], list[int]]] = {}
 
-    def call(layer: keras.Layer, x: Any, **arguments: Any) -> Any:
-        y = layer(x, **arguments)
-        first = x[0] if isinstance(x, list) else x  # layers that take several, like Add, have no weights
+    def call(layer: Any, *inputs: Any, **arguments: Any) -> Any:
+        y = layer(*inputs, **arguments)
+        first = keras.tree.flatten(inputs)[0]  # layers that take several, like Add, have no weights
         shapes[layer.name] = (list(first.shape[1:]), list(y.shape[1:]))
         return y
 
     images = keras.Input(shape, dtype=model.inputs[0].dtype)
-    keras.models.clone_model(model, images, clone_function=lambda layer: layer, call_function=call)
+    functional = keras.Model(model.inputs[0], model.outputs[0])  # which a Sequential is not
+    keras.models.clone_model(functional, images, clone_function=lambda layer: layer, call_function=call)
     return [(layer, *shapes.get(layer.name, (shape, shape))) for layer in model.layers]
 
 

@@ -19,11 +19,13 @@ NUM_PARAMETERS = {  # of images of 64 x 64 pixels and 200 classes
     "logistic_regression": 2_457_800,
     "resnet": 11_281_032,
     "simple_cnn": 29_707_368,
+    "transfer": 2_514_184,
     "vgg": 2_590_184,
 }
 SMALL = {  # of the architectures that take images of any size: what makes them quick to build
     "deep_vgg": {"filters": [8, 16], "convolutions": [1, 2], "hidden_units": 32},
     "resnet": {"widths": [8, 16], "depths": [1, 2]},
+    "transfer": {"input_size": 32},
 }
 DENSE = ["Dropout", "Dense", "Dropout", "Dense"]
 LAYERS = {  # the report's, as params.yaml has them
@@ -183,7 +185,9 @@ def test_bfloat16_inside_float32_weights_and_logits(architecture: str) -> None:
         model = build_small(architecture, dropout=0.5)
     finally:
         keras.config.set_dtype_policy(before)
-    assert {layer.compute_dtype for layer in model.layers if isinstance(layer, keras.layers.Conv2D)} == {"bfloat16"}
+    inner = [layer for layer in model.layers if isinstance(layer, keras.Model)]
+    convolutions = [layer for each in (model, *inner) for layer in weighted(each)[:-1]]
+    assert {layer.compute_dtype for layer in convolutions} == {"bfloat16"}
     assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
     images = some_images(4, 32)
     logits = model(images)
@@ -191,7 +195,7 @@ def test_bfloat16_inside_float32_weights_and_logits(architecture: str) -> None:
     assert np.allclose(logits, reference(images), atol=0.02)
 
 
-@pytest.mark.parametrize("architecture", SMALL)
+@pytest.mark.parametrize("architecture", ["deep_vgg", "resnet"])
 def test_no_bias_before_a_normalisation_and_the_penalty_on_kernels_only(architecture: str) -> None:
     model = build_small(architecture, l2=0.01, batch_norm_momentum=0.7)
     assert sum(layer.use_bias for layer in model.layers if isinstance(layer, keras.layers.Conv2D)) == 0

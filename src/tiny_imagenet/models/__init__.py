@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+BACKBONE = "backbone"  # the name of a layer that was trained before, on other data
+
 
 def build_model(
     architecture: str, *, image_size: int, num_classes: int, dropout: float, l2: float, seed: int, **arguments: Any
@@ -35,3 +37,9 @@ def build_model(
         image_size=image_size, num_classes=num_classes, dropout=dropout, l2=l2, name=architecture, **arguments
     )
     return model
+
+
+def head_variables(model: keras.Model) -> list[keras.Variable]:
+    """Returns the trainable variables outside the layer called "backbone": all, where there is none."""
+    backbone = {id(v) for layer in model.layers if layer.name == BACKBONE for v in layer.trainable_variables}
+    return [variable for variable in model.trainable_variables if id(variable) not in backbone]

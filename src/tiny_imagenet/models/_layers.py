@@ -18,18 +18,23 @@ def image_input(image_size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
 def any_size_input(input_pooling: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Returns the input, (batch, height, width, 3) of any size with values 0 to 255, and the same normalised.
 
-    Each channel is shifted and scaled by ImageNet's constants, in float32 whatever the precision: bfloat16 would round
-    grey levels.
-
     Args:
         input_pooling: Side in pixels of the squares that are averaged first: with 2, 64 pixels are seen as 32.
     """
     images = x = keras.Input((None, None, 3), name="image")
     if input_pooling > 1:
         x = layers.AveragePooling2D(input_pooling, name="input_pooling", dtype="float32")(x)
+    return images, imagenet_normalized(x)
+
+
+def imagenet_normalized(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Shifts and scales each channel, values 0 to 255, by ImageNet's constants.
+
+    In float32 whatever the precision: bfloat16 would round grey levels.
+    """
     scale = [1 / (255 * std) for std in IMAGENET_STD]
     offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
-    return images, layers.Rescaling(scale, offset, name="scale", dtype="float32")(x)
+    return layers.Rescaling(scale, offset, name="scale", dtype="float32")(x)
 
 
 def convolution_norm(
