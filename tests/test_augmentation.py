@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from tests.tiny_records import AUGMENTATION, NOTHING
 
-from tiny_imagenet.augmentation import Drawn, augment, draw
+from tiny_imagenet.augmentation import Drawn, augment, chances, draw
 from tiny_imagenet.resampling import resample
 
 SIZE = 9
@@ -20,16 +20,27 @@ def images(count: int, seed: int = 0) -> np.ndarray:
 
 
 def drawn(
-    batch: int, *, seed: int = 1, step: int = 2, epoch: int = 0, size: int = 64, numbers: Any = None, **settings: Any
-) -> Any:
-    numbers = tf.range(batch) if numbers is None else tf.constant(numbers)
-    found = draw(seed, tf.constant(step), tf.constant(epoch), numbers, image_size=size, settings=NOTHING | settings)
+    batch: int, *, seed: int = 1, step: int = 2, size: int = 64, alternating: Any = None, **settings: Any
+) -> Drawn:
+    """Draws for images of a size, half of which would be mirrored if flips alternated."""
+    alternating = np.arange(batch) % 2 == 0 if alternating is None else alternating
+    found = draw(
+        chances(seed, tf.constant(step), batch),
+        tf.constant(alternating),
+        image_size=size,
+        final_size=size,
+        settings=NOTHING | settings,
+    )
     return Drawn(*(value if value is None else np.asarray(value) for value in found))
 
 
 def augmented(batch: np.ndarray, **settings: Any) -> np.ndarray:
-    what = drawn(len(batch), size=SIZE, **settings)
-    return np.asarray(augment(tf.constant(batch), tf.range(len(batch)), what, NOTHING | settings))
+    return done(batch, np.arange(len(batch)), drawn(len(batch), size=SIZE, **settings), **settings)
+
+
+def done(batch: np.ndarray, indices: Any, what: Drawn, **settings: Any) -> np.ndarray:
+    images, indices = tf.constant(batch), tf.constant(indices, tf.int32)
+    return np.asarray(augment(images, indices, what, final_size=SIZE, settings=NOTHING | settings))
 
 
 def assert_uniform(values: np.ndarray, low: float, high: float) -> None:
@@ -62,7 +73,8 @@ def test_factors_are_uniform() -> None:
 
 
 def test_every_second_image_is_mirrored_whatever_else_is_drawn() -> None:
-    _, transforms, factors = drawn(BATCH, **PAPER)[:3]
+    what = drawn(BATCH, **PAPER)
+    transforms, factors = what.transforms, what.factors
     mirrored = transforms[:, 0] < 0  # the angles are below a right one
     assert abs(mirrored.mean() - 0.5) < 5 * 0.5 / np.sqrt(BATCH)
     angle = np.arctan2(transforms[:, 3] * np.where(mirrored, -1, 1), np.abs(transforms[:, 0]))
@@ -83,20 +95,11 @@ def test_a_random_flip_by_whole_pixels_is_that_of_the_transform() -> None:
     assert np.array_equal(mirrored(whole), transforms[:, 0] < 0)
 
 
-def test_an_alternating_flip_changes_each_epoch_from_a_first_that_is_random() -> None:
-    numbers = np.random.default_rng(0).permutation(BATCH).astype(np.int32)
-    epochs = [
-        mirrored(drawn(BATCH, step=7 * epoch, epoch=epoch, numbers=numbers, flip="alternating").places)
-        for epoch in range(4)
-    ]
-    first = epochs[0]
-    assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(BATCH)
-    assert abs(np.corrcoef(first, numbers % 2)[0, 1]) < 0.03
-    assert all(np.array_equal(flipped, first ^ bool(epoch % 2)) for epoch, flipped in enumerate(epochs))
-    elsewhere = mirrored(drawn(BATCH, step=99, numbers=np.arange(BATCH, dtype=np.int32), flip="alternating").places)
-    assert np.array_equal(elsewhere[numbers], first)  # wherever an image lies in which batch
-    other = mirrored(drawn(BATCH, seed=2, numbers=numbers, flip="alternating").places)
-    assert abs(np.corrcoef(first, other)[0, 1]) < 0.03
+def test_an_alternating_flip_mirrors_those_whose_turn_it_is() -> None:
+    turn = np.random.default_rng(0).random(50) < 0.5
+    assert np.array_equal(mirrored(drawn(50, flip="alternating", alternating=turn).places), turn)
+    turned = drawn(50, flip="alternating", alternating=turn, rotation_degrees=20.0).transforms
+    assert np.array_equal(turned[:, 0] < 0, turn)
 
 
 @pytest.mark.parametrize("more", [{}, {"rotation_degrees": 1e-30}], ids=["places", "transforms"])
@@ -134,10 +137,23 @@ def test_crops_are_uniform_in_area() -> None:
 def test_augment_moves_then_brightens() -> None:
     batch = images(2)
     what = drawn(2, size=SIZE, **PAPER)
-    both = augment(tf.constant(batch), tf.range(2), what._replace(factors=tf.constant([0.7, 1.4])), AUGMENTATION)
-    assert both.dtype == tf.float32
+    both = done(batch, [0, 1], what._replace(factors=np.float32([0.7, 1.4])), **PAPER)
+    assert both.dtype == np.float32
     expected = np.asarray(resample(tf.constant(batch), what.transforms, "bilinear"))
     assert np.allclose(both, np.clip(expected * np.float32([0.7, 1.4])[:, None, None, None], 0, 255), atol=1e-3)
+
+
+def test_erased_boxes_are_grey_and_the_rest_is_untouched() -> None:
+    batch = images(2000)
+    result = augmented(batch, random_erasing=0.25)
+    grey = (result == 127.5).all(axis=-1)
+    assert np.array_equal(result[~grey], batch[~grey])
+    assert abs(grey.any(axis=(1, 2)).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 2000)
+
+
+def test_erasing_is_the_last_thing_done() -> None:
+    result = augmented(images(50), random_erasing=1.0, **PAPER)
+    assert ((result == 127.5).all(axis=-1).sum(axis=(1, 2)) > 0).all()
 
 
 def test_a_recipe_that_names_nothing_leaves_images_as_they_are() -> None:
@@ -148,12 +164,10 @@ def test_a_recipe_that_names_nothing_leaves_images_as_they_are() -> None:
 
 
 def test_images_are_taken_by_their_indices() -> None:
-    batch, indices = images(9), np.int32([4, 4, 0, 8])
+    batch, indices = images(9), [4, 4, 0, 8]
     for settings in ({}, {"flip": "random"}, {"rotation_degrees": 5.0}):
         what = drawn(4, size=SIZE, **settings)
-        chosen = augment(tf.constant(batch), tf.constant(indices), what, NOTHING | settings)
-        alone = augment(tf.constant(batch[indices]), tf.range(4), what, NOTHING | settings)
-        assert np.array_equal(chosen, alone)
+        assert np.array_equal(done(batch, indices, what, **settings), done(batch[indices], range(4), what, **settings))
 
 
 KEYS = [
@@ -163,6 +177,7 @@ KEYS = [
     {"brightness": (0.5, 1.5)},
     {"flip": "random"},
     {"random_resized_crop": CROP},
+    {"random_erasing": 1.0},
 ]
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet.boxes import NUMBERS, TRIES, draw_boxes, draw_crops
+from tiny_imagenet.boxes import NUMBERS, TRIES, draw_boxes, draw_crops, draw_erased, erase, inside
 
 BATCH = 40_000
 DRAWN = np.random.default_rng(0).random((NUMBERS, BATCH)).astype(np.float32)
@@ -48,3 +48,31 @@ def test_boxes_lie_in_the_image_and_everywhere_in_it() -> None:
 def test_where_no_crop_fits_it_is_the_largest_about_the_centre(ratio: tuple[float, float], box: list[int]) -> None:
     crops = draw_crops(tf.ones((NUMBERS, 3)) * 0.99, 64, (4.0, 4.0), ratio)
     assert np.asarray(crops).tolist() == [box] * 3
+
+
+def test_inside_is_a_boxs_rows_and_columns() -> None:
+    boxes = np.float32([[2, 1, 3, 4], [0, 0, 8, 8], [5, 5, 0, 0]])
+    expected = np.zeros((3, 8, 8, 1), bool)
+    for mask, (left, top, width, height) in zip(expected, boxes.astype(int), strict=True):
+        mask[top : top + height, left : left + width] = True
+    assert np.array_equal(inside(tf.constant(boxes), 8), expected)
+
+
+def test_erase_fills_the_box_with_grey() -> None:
+    images = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+    erased = np.asarray(erase(tf.constant(images), tf.constant([[2.0, 1, 3, 4], [0, 0, 0, 0]])))
+    images[0, 1:5, 2:5] = 127.5
+    assert np.array_equal(erased, images)
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.25, 1.0])
+def test_boxes_are_erased_with_the_probability_and_by_the_papers_sizes(probability: float) -> None:
+    drawn = np.random.default_rng(1).random((1 + NUMBERS, BATCH)).astype(np.float32)
+    boxes = np.asarray(draw_erased(tf.constant(drawn), 64, probability))
+    area, tall = boxes[:, 2] * boxes[:, 3] / 64**2, boxes[:, 3] / np.maximum(boxes[:, 2], 1)
+    chosen = area > 0
+    assert abs(chosen.mean() - probability) <= 5 * math.sqrt(probability * (1 - probability) / BATCH)
+    if probability:
+        assert 0.018 < area[chosen].min() < area[chosen].max() < 0.34
+        assert 0.25 < tall[chosen].min() < 0.35
+        assert 2.9 < tall[chosen].max() < 3.9

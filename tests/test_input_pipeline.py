@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from tests.tiny_records import AUGMENTATION, NOTHING
 
-from tiny_imagenet.augmentation import augment, draw
+from tiny_imagenet.augmentation import augment, chances, draw
 from tiny_imagenet.input_pipeline import Batch, epoch_order, make_batch
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (20, 16, 16, 3), dtype=np.uint8)
@@ -63,6 +63,9 @@ KEYS: dict[str, dict[str, Any]] = {
     "flip": {"flip": "alternating"},
     "pixels": {"flip": "random", "shift_pixels": 2},
     "crop": {"random_resized_crop": {"scale": (0.08, 1.0), "ratio": (0.75, 1.3333)}, "flip": "alternating"},
+    "erasing": {"random_erasing": 0.5, "flip": "random"},
+    "mixup": AUGMENTATION | {"mixup": 0.8},
+    "cutmix": {"cutmix": 1.0, "flip": "random"},
 }
 each_key = pytest.mark.parametrize("settings", [NOTHING | keys for keys in KEYS.values()], ids=KEYS)
 
@@ -88,8 +91,9 @@ def test_a_batch_is_its_images_and_labels_augmented() -> None:
     assert images.dtype == np.float32
     assert np.array_equal(labels, LABELS[INDICES])
     assert mixed == [None, None]
-    drawn = draw(1, tf.constant(5), tf.constant(0), tf.constant(INDICES), image_size=16, settings=AUGMENTATION)
-    assert np.array_equal(images, augment(tf.constant(IMAGES), tf.constant(INDICES), drawn, AUGMENTATION))
+    how: dict[str, Any] = {"final_size": 16, "settings": AUGMENTATION}
+    drawn = draw(chances(1, tf.constant(5), len(INDICES)), tf.zeros(len(INDICES), tf.bool), image_size=16, **how)
+    assert np.array_equal(images, augment(tf.constant(IMAGES), tf.constant(INDICES), drawn, **how))
 
 
 def test_without_augmentation_a_batch_is_its_images() -> None:
@@ -103,6 +107,85 @@ def test_images_are_brought_to_a_size_at_the_end(settings: Mapping[str, Any]) ->
         expected = tf.image.resize(images, (size, size), antialias=True)
         assert np.abs(batch(settings=settings, image_size=size).images - expected).max() < 1e-3
     assert np.array_equal(batch(settings=settings, image_size=16).images, images)
+
+
+def test_a_flip_alternates_from_a_first_that_is_random() -> None:
+    """An image that is no mirror of itself, many times: what is seen of it tells which way it was shown."""
+
+    def mirrored(epoch: int, step: int, seed: int = 1) -> np.ndarray:
+        many = np.random.default_rng(step).permutation(2000).astype(np.int32)
+        made = make_batch(
+            tf.repeat(tf.constant(IMAGES[:1]), 2000, axis=0),
+            tf.zeros(2000, tf.int32),
+            tf.constant(many),
+            seed=seed,
+            step=tf.constant(step),
+            epoch=tf.constant(epoch),
+            part=tf.constant(0),
+            num_parts=1,
+            settings=NOTHING | {"flip": "alternating"},
+        ).images
+        flags = np.array([np.array_equal(image, IMAGES[0][:, ::-1]) for image in np.asarray(made)])
+        assert np.array_equal(np.asarray(made)[~flags], np.repeat(IMAGES[:1], (~flags).sum(), axis=0))
+        return flags[np.argsort(many)]
+
+    first = mirrored(0, step=3)
+    assert abs(first.mean() - 0.5) < 5 * 0.5 / np.sqrt(2000)
+    assert abs(np.corrcoef(first[1:], first[:-1])[0, 1]) < 0.12
+    for epoch in (1, 2, 3):
+        assert np.array_equal(mirrored(epoch, step=10 + epoch), first ^ (epoch % 2 == 1))
+    assert abs(np.corrcoef(first, mirrored(0, step=3, seed=2))[0, 1]) < 0.12
+
+
+def partner_of(mixed: Batch) -> np.ndarray:
+    """Returns each image's partner's place, by the labels, which are all different."""
+    assert mixed.partners is not None
+    return np.argsort(mixed.labels)[np.searchsorted(np.sort(mixed.labels), mixed.partners)]
+
+
+@pytest.fixture
+def own_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "LABELS", np.arange(20, dtype=np.int32))
+
+
+@pytest.mark.usefixtures("own_labels")
+@pytest.mark.parametrize("base", [NOTHING, AUGMENTATION])
+def test_mixup_is_the_weighted_mean_of_two_images_of_the_batch(base: Mapping[str, Any]) -> None:
+    for step in (5, 6):
+        mixed, plain = batch(settings=base | {"mixup": 1.0}, step=step), batch(settings=base, step=step).images
+        assert mixed.share is not None
+        partner = partner_of(mixed)
+        assert np.array_equal(partner, (np.arange(8) + partner[0]) % 8)
+        assert partner[0]
+        assert len(set(mixed.share.tolist())) == 1
+        assert 0 < mixed.share[0] < 1
+        share = mixed.share[:, None, None, None]
+        assert np.abs(mixed.images - (share * plain + (1 - share) * plain[partner])).max() < 1e-3
+
+
+@pytest.mark.usefixtures("own_labels")
+def test_cutmix_puts_a_box_of_one_image_into_another() -> None:
+    shares = []
+    for step in range(20):
+        mixed, plain = batch(settings=NOTHING | {"cutmix": 1.0}, step=step), batch(settings=NOTHING, step=step).images
+        assert mixed.share is not None
+        pasted = (mixed.images != plain).any(axis=(0, 3))
+        rows, columns = pasted.any(axis=1), pasted.any(axis=0)
+        assert np.array_equal(pasted, np.outer(rows, columns))
+        assert np.array_equal(mixed.images[:, pasted], plain[partner_of(mixed)][:, pasted])
+        assert mixed.share == pytest.approx(1 - pasted.mean(), abs=1e-6)
+        shares.append(mixed.share[0])
+    assert len(set(shares)) > 10
+
+
+def test_with_both_a_batch_has_the_one_or_the_other() -> None:
+    kinds = []
+    for step in range(60):
+        one = [batch(settings=NOTHING | keys, step=step).images for keys in ({"mixup": 0.7}, {"cutmix": 0.3})]
+        both = batch(settings=NOTHING | {"mixup": 0.7, "cutmix": 0.3}, step=step).images
+        (kind,) = (i for i in (0, 1) if np.array_equal(both, one[i]))
+        kinds.append(kind)
+    assert 15 < sum(kinds) < 45
 
 
 def test_images_read_from_disk_alternate_by_their_own_numbers() -> None:

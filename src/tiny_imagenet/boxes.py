@@ -8,6 +8,8 @@ import tensorflow as tf
 
 TRIES = 10  # as many as torchvision takes
 NUMBERS = 2 * TRIES + 2  # random ones that a box is made of
+ERASED = {"scale": (0.02, 0.33), "ratio": (1 / 3.3, 1 / 0.3)}  # Zhang et al., "Random erasing", 2020; torchvision's
+GREY = 127.5
 
 
 def draw_boxes(
@@ -50,3 +52,29 @@ def draw_crops(drawn: tf.Tensor, image_size: int, scale: tuple[float, float], ra
     width, height = round(image_size * min(shape, 1.0)), round(image_size / max(shape, 1.0))
     centred = tf.constant([(image_size - width) // 2, (image_size - height) // 2, width, height], tf.float32)
     return tf.where(found[:, None], boxes, centred)
+
+
+def draw_erased(drawn: tf.Tensor, image_size: int, probability: float) -> tf.Tensor:
+    """Returns the boxes of `RandomErasing`, (batch, 4), without width or height where nothing is erased.
+
+    Args:
+        drawn: Numbers uniform from 0 to 1, (1 + NUMBERS, batch).
+        image_size: Height and width, in pixels.
+        probability: That something is erased.
+    """
+    boxes, found = draw_boxes(drawn[1:], image_size, **ERASED, largest=image_size - 1)
+    return tf.where((found & (drawn[0] < probability))[:, None], boxes, 0.0)
+
+
+def inside(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Returns whether each pixel lies in its image's box, bool (batch, image_size, image_size, 1)."""
+    at = tf.range(image_size, dtype=tf.float32)
+    left, top, width, height = (side[:, None] for side in tf.unstack(boxes, axis=1))
+    columns, rows = (at >= left) & (at < left + width), (at >= top) & (at < top + height)
+    return (rows[:, :, None] & columns[:, None, :])[..., None]
+
+
+@tf.function(jit_compile=True)
+def erase(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
+    """Fills each image's box with grey: what torchvision's zero is, after its mean is subtracted."""
+    return tf.where(inside(boxes, images.shape[1]), GREY, images)

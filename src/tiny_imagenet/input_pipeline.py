@@ -9,7 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet import augmentation
-from tiny_imagenet.resizing import resize
+from tiny_imagenet.mixing import blend, draw_mix
+from tiny_imagenet.randomness import coin
 
 
 def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
@@ -62,22 +63,23 @@ def make_batch(
         image_size: Height and width that the images are brought to at the end; None: they keep theirs.
         numbers: The batch's images' numbers in their split, int32 (batch,), where they are not `indices`.
     """
-    drawn = augmentation.draw(
-        seed,
-        step,
-        epoch,
-        indices if numbers is None else numbers,
-        image_size=images.shape[1],
-        settings=settings,
-    )
-    size = indices.shape[0] // num_parts
-    indices = _rows(indices, part * size, size)
-    drawn = augmentation.Drawn(*(whole if whole is None else _rows(whole, part * size, size) for whole in drawn))
-    augmented = augmentation.augment(images, indices, drawn, settings)
-    return Batch(resize(augmented, image_size or images.shape[1]), tf.gather(labels, indices), None, None)
+    batch_size, final_size = indices.shape[0], image_size or images.shape[1]
+    chance = augmentation.chances(seed, step, batch_size)
+    alternating = coin(seed, indices if numbers is None else numbers) ^ (epoch % 2 == 1)
+    drawn = augmentation.draw(chance, alternating, image_size=images.shape[1], final_size=final_size, settings=settings)
 
+    def augmented(places: tf.Tensor) -> tf.Tensor:
+        of_these = augmentation.Drawn(*(each if each is None else tf.gather(each, places) for each in drawn))
+        chosen = tf.gather(indices, places)
+        return augmentation.augment(images, chosen, of_these, final_size=final_size, settings=settings)
 
-def _rows(whole: tf.Tensor, first: tf.Tensor, count: int) -> tf.Tensor:
-    """Returns some rows of a tensor, their number known when the graph is built, as XLA demands."""
-    rest = whole.shape[1:]
-    return tf.slice(whole, [first, *(0 for _ in rest)], [count, *rest])
+    size = batch_size // num_parts
+    places = part * size + tf.range(size)
+    mine, labels = augmented(places), tf.gather(labels, indices)
+    if not (settings["mixup"] or settings["cutmix"]):
+        return Batch(mine, tf.gather(labels, places), None, None)
+    mix = draw_mix(chance("mix")[:, 0], batch_size, final_size, mixup=settings["mixup"], cutmix=settings["cutmix"])
+    partners = (places + mix.distance) % batch_size
+    others = tf.gather(mine, partners) if num_parts == 1 else augmented(partners)
+    mixed = blend(mine, others, mix.weights)
+    return Batch(mixed, tf.gather(labels, places), tf.gather(labels, partners), tf.repeat(mix.share, size))

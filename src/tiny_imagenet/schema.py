@@ -87,6 +87,9 @@ class Augmentation:
     flip: Literal["none", "random", "alternating"] = "none"
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
     random_resized_crop: RandomResizedCrop | None = None
+    random_erasing: Share = 0.0
+    mixup: NonNegative = 0.0
+    cutmix: NonNegative = 0.0
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
