@@ -40,7 +40,8 @@ class Tally:
         """Returns the speed in a line."""
         speed = self.answered / (self.reading + self.computing)
         parts = f"reading {self.reading:.2f} s, model {self.computing:.2f} s"
-        return f"{self.answered:,} pictures, {speed:,.0f} a second ({parts})"
+        noun = "picture" if self.answered == 1 else "pictures"
+        return f"{self.answered:,} {noun}, {speed:,.0f} a second ({parts})"
 
 
 def main(words: Sequence[str] | None = None) -> int:
