@@ -64,6 +64,7 @@ KEYS: dict[str, dict[str, Any]] = {
     "pixels": {"flip": "random", "shift_pixels": 2},
     "crop": {"random_resized_crop": {"scale": (0.08, 1.0), "ratio": (0.75, 1.3333)}, "flip": "alternating"},
     "erasing": {"random_erasing": 0.5, "flip": "random"},
+    "trivial": {"trivial_augment": True, "flip": "alternating", "shift_pixels": 2},
     "mixup": AUGMENTATION | {"mixup": 0.8},
     "cutmix": {"cutmix": 1.0, "flip": "random"},
 }

@@ -13,14 +13,21 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from tiny_imagenet import boxes, mixing, transforms
+from tiny_imagenet import boxes, mixing, transforms, trivial_augment
 from tiny_imagenet.colours import brighten
 from tiny_imagenet.randomness import uniform
 from tiny_imagenet.resampling import fetch, pick, resample
 from tiny_imagenet.resizing import resize
 
 # How many random numbers an image has for what, one after the other: no key changes what another draws.
-NUMBERS = {"moves": 5, "pixels": 2, "crop": boxes.NUMBERS, "erased": 1 + boxes.NUMBERS, "mix": mixing.NUMBERS}
+NUMBERS = {
+    "moves": 5,
+    "pixels": 2,
+    "crop": boxes.NUMBERS,
+    "erased": 1 + boxes.NUMBERS,
+    "mix": mixing.NUMBERS,
+    "trivial": trivial_augment.NUMBERS,
+}
 Chance = Callable[[str], tf.Tensor]
 
 
@@ -31,12 +38,16 @@ class Drawn(NamedTuple):
         places: Where each row and each column comes from, int32 (batch, 2, size), if all moves are by whole pixels.
         transforms: float32 (batch, 8), if they are not.
         factors: Of the brightness, float32 (batch,).
+        operations: TrivialAugment's, int32 (batch,).
+        strengths: Theirs, float32 (batch,).
         erased: The boxes that are erased, float32 (batch, 4).
     """
 
     places: tf.Tensor | None = None
     transforms: tf.Tensor | None = None
     factors: tf.Tensor | None = None
+    operations: tf.Tensor | None = None
+    strengths: tf.Tensor | None = None
     erased: tf.Tensor | None = None
 
 
@@ -71,8 +82,12 @@ def draw(
         factors=low + (high - low) * moves[4] if settings["stretch"] or (low, high) != (1, 1) else None,
         erased=boxes.draw_erased(chance("erased"), final_size, erasing) if erasing else None,
     )
-    if any(settings[key] for key in ("rotation_degrees", "shift_fraction", "random_resized_crop")):
+    if any(settings[key] for key in ("rotation_degrees", "shift_fraction", "random_resized_crop", "trivial_augment")):
         matrices = _draw_matrices(chance, flip, pixels, image_size, settings)
+        if settings["trivial_augment"]:
+            operations, strengths = trivial_augment.draw_operations(chance("trivial"))
+            matrices = matrices @ trivial_augment.matrices(operations, strengths, image_size)
+            drawn = drawn._replace(operations=operations, strengths=strengths)
         return drawn._replace(transforms=transforms.flatten(matrices))
     if reach or settings["flip"] != "none":
         return drawn._replace(places=places(flip, pixels, image_size))
@@ -131,6 +146,8 @@ def augment(
         moved = resample(pick(images, indices), drawn.transforms, settings["interpolation"])
     else:
         moved = tf.cast(pick(images, indices), tf.float32)
+    if drawn.operations is not None:
+        moved = trivial_augment.recolour(moved, drawn.operations, drawn.strengths)
     if drawn.factors is not None:
         moved = brighten(moved, drawn.factors, stretch=settings["stretch"])
     resized = resize(moved, final_size)
