@@ -1,6 +1,7 @@
 """A network of `keras.applications`, already trained on ImageNet, under a new last layer.
 
-ImageNet contains the classes of Tiny ImageNet, and its images: results are not to be set beside those from scratch.
+Tiny ImageNet is taken from ImageNet: results with its weights are not to be set beside those from scratch
+(docs/transfer.md).
 """
 
 from __future__ import annotations
