@@ -12,6 +12,8 @@ from tests.tiny_records import REPOSITORY, run_stage, shrunk_params
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.params import Params, architectures, as_flat, load_params
 
+CROP = "      random_resized_crop"
+
 REAL = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
 
 
@@ -80,6 +82,10 @@ def test_the_file_of_the_repository_is_good(load: Callable[[str], Params]) -> No
         ("      rotation_degrees: 20", "      rotation_degrees: 200", "rotation_degrees: got 200; .*180"),
         ("      flip: random", "      flip: true", "flip: got True; .*'none', 'random' or 'alternating'"),
         ("      interpolation: bilinear", "      interpolation: cubic", "interpolation: got 'cubic'"),
+        (f"{CROP}: null", f"{CROP}: {{scale: [0.9, 0.5]}}", r"_crop: .*\[lowest, highest\]"),
+        (f"{CROP}: null", f"{CROP}: {{scale: [0.5, 1.5]}}", "_crop.scale.1: got 1.5; .*less than or equal to 1"),
+        ("      random_erasing: 0.0", "      random_erasing: 1.5", "random_erasing: got 1.5; .*or equal to 1"),
+        ("      mixup: 0.0", "      mixup: -0.1", "mixup: got -0.1; .*greater than or equal to 0"),
         ("  vgg:", "  ../x:", r"got '\.\./x'; .*match pattern"),
         ("  vgg:", '  "vgg\\n":', "match pattern"),
         ("  vgg:", "  vgg: null\n  more:", "models.vgg: got None; .*dictionary"),

@@ -87,6 +87,7 @@ class Augmentation:
     flip: Literal["none", "random", "alternating"] = "none"
     interpolation: Literal["bilinear", "nearest"] = "bilinear"
     random_resized_crop: RandomResizedCrop | None = None
+    trivial_augment: Flag = False
     random_erasing: Share = 0.0
     mixup: NonNegative = 0.0
     cutmix: NonNegative = 0.0
