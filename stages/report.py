@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from matplotlib.figure import Figure
 
 from tiny_imagenet.classes import short_names
-from tiny_imagenet.examples import choose_labels, draw_examples, draw_variants, first_examples
+from tiny_imagenet.examples import choose_labels, draw_examples, draw_variants, first_examples, images_at
 from tiny_imagenet.figures import to_svg
 from tiny_imagenet.lifecycle import stage_process
+from tiny_imagenet.mistakes import Predictions, confident_mistakes, confused_pairs
 from tiny_imagenet.page import render_page
 from tiny_imagenet.params import as_flat, load_params
 from tiny_imagenet.reporting import best, draw_results, write_report
 from tiny_imagenet.results import load_data_report, load_predictions, load_result
-from tiny_imagenet.schema import Params
+from tiny_imagenet.schema import Model, Params
 from tiny_imagenet.tables import as_text, make_tables
 from tiny_imagenet.tfrecords import Manifest, iterate_examples, load_manifest, verify_split
 
 RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports")
+PAIRS, MISTAKES = 12, 12  # pairs of confused classes and confident mistakes that the page shows
 
 
 def main() -> None:
@@ -31,28 +34,44 @@ def main() -> None:
         for name, row in params.published.items()
     }
     results = [load_result(name, METRICS / name, published.get(name)) for name in params.models]
+    predictions = {name: load_predictions(name, METRICS / name / "predictions.npz") for name in params.models}
     data_report = load_data_report(METRICS / "data.json")
     labels, unknown = choose_labels([item.words for item in manifest.classes], params.report.examples)
+    first = best(results).model
+    pairs = confused_pairs(predictions[first], manifest.num_classes, PAIRS)
+    mistakes = confident_mistakes(predictions[first], MISTAKES)
     figures = {name: to_svg(figure) for name, figure in draw_results(results).items()}
-    pictures = draw_pictures(params, manifest, labels, best(results).model)
+    pictures = draw_pictures(params, manifest, labels, first, predictions[first])
+    shown = {each.position for each in (*mistakes, *(each for pair in pairs for each in pair.mistakes))}
     page = render_page(
         manifest=manifest,
         results=results,
+        predictions=predictions,
         figures=figures | {name: to_svg(figure) for name, figure in pictures.items()},
+        pairs=pairs,
+        mistakes=mistakes,
+        images=images_at(iterate_examples(RECORDS, manifest, "val"), shown),
         unknown_examples=unknown,
         data_report=data_report,
-        parameters={name: {"seed": params.seed} | as_flat(model) for name, model in params.models.items()},
+        parameters={name: describe(params, model) for name, model in params.models.items()},
     )
     write_report(REPORTS, results, page, figures, pictures)
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
 
 
-def draw_pictures(params: Params, manifest: Manifest, labels: list[int], model: str) -> dict[str, Figure]:
+def describe(params: Params, model: Model) -> dict[str, Any]:
+    """Returns a model's effective parameters by their names in params.yaml."""
+    about = {"architecture": model.architecture, "arguments": model.arguments, "recipe": model.recipe_name}
+    return {**as_flat(about), "seed": params.seed, **as_flat(model.recipe)}
+
+
+def draw_pictures(
+    params: Params, manifest: Manifest, labels: list[int], model: str, predictions: Predictions
+) -> dict[str, Figure]:
     """Draws the pictures that show images of the dataset: the model's guesses, and what augmentation does."""
     from tiny_imagenet import devices
 
     devices.make_strategy("cpu")  # a few images need no GPU
-    predictions = load_predictions(model, METRICS / model / "predictions.npz")
     for split in ("train", "val"):
         verify_split(RECORDS, manifest, split)
     train, val = (first_examples(iterate_examples(RECORDS, manifest, split), labels) for split in ("train", "val"))

@@ -44,6 +44,39 @@ ARCHITECTURE = {
 }
 
 
+def _repeats(contents: int, *first: str) -> dict[str, Any]:
+    images = {"train": contents, "val": contents}
+    return {"contents": contents, "contents_of_several_classes": contents, "images": images, "first": list(first)}
+
+
+def _split(num_images: int, per_class: int) -> dict[str, Any]:
+    return {
+        "num_images": num_images,
+        "jpeg_bytes": {"min": 500, "mean": 1944.5, "max": 3195, "total": 1944 * num_images},
+        "greyscale_files": 5,
+        "colour_files_without_colour": 2,
+        "single_colour": {"count": 1, "first": ["plain.JPEG"]},
+        "images_per_class": {"min": per_class, "max": per_class, "unusual": {"count": 0, "first": []}},
+        "greyscale_files_per_class": {"max": 3, "class": "n00000001"},
+    }
+
+
+DATA_REPORT = {
+    "dataset": "made-up",
+    "train_mean": [0.48, 0.45, 0.4],
+    "train_std": [0.28, 0.27, 0.28],
+    "splits": {"train": _split(100_000, 500), "val": _split(10_000, 50)},
+    "identical_files": {
+        "train": _repeats(0),
+        "train_and_val": _repeats(7, "train/n00000001/images/a.JPEG = val/images/val_2.JPEG"),
+    },
+    "identical_pixels_of_different_files": {"train": _repeats(0), "train_and_val": _repeats(0)},
+    "classes_without_words": ["n00000000"],
+    "classes_of_equal_words": [],
+    "classes_of_equal_first_word": ["one: n00000001, n00000002"],
+}
+
+
 def write_project(root: Path, words: Sequence[str], models: Mapping[str, int], **changes: Any) -> None:
     """Writes all that the report reads: params.yaml, records, and the results of models that ran so many epochs.
 
@@ -59,7 +92,7 @@ def write_project(root: Path, words: Sequence[str], models: Mapping[str, int], *
     write_records(root / "data" / "records", words)
     for name, epochs in models.items():
         write_model(root, name, words, epochs=epochs)
-    _write_json(root / "metrics" / "data.json", {"splits": {"train": {"greyscale": 3}}, "duplicates": []})
+    _write_json(root / "metrics" / "data.json", DATA_REPORT)
 
 
 def write_records(folder: Path, words: Sequence[str], dataset: str = "digits", images_per_class: int = 4) -> None:
@@ -71,7 +104,7 @@ def write_records(folder: Path, words: Sequence[str], dataset: str = "digits", i
     for split in ("train", "val"):
         examples = [
             {
-                "image/encoded": _jpeg(random.integers(0, 256, (8, 8, 3))),
+                "image/encoded": jpeg(random.integers(0, 256, (8, 8, 3))),
                 "image/format": b"jpeg",
                 "image/height": 64,
                 "image/width": 64,
@@ -88,7 +121,8 @@ def write_records(folder: Path, words: Sequence[str], dataset: str = "digits", i
     write_manifest(folder, Manifest(dataset, 64, classes, splits, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)))
 
 
-def _jpeg(blocks: np.ndarray) -> bytes:
+def jpeg(blocks: np.ndarray) -> bytes:
+    """Returns blocks of colour, (8, 8, 3), as a JPEG of 64 x 64 pixels."""
     buffer = io.BytesIO()
     Image.fromarray(blocks.astype(np.uint8)).resize((64, 64), Image.Resampling.NEAREST).save(buffer, "JPEG")
     return buffer.getvalue()

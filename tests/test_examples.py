@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from tiny_imagenet.errors import InputError
-from tiny_imagenet.examples import choose_labels, decode, first_examples, first_name, guesses
+from tiny_imagenet.examples import choose_labels, decode, first_examples, first_name, guesses, images_at
 
 CLASSES = ["goldfish, Carassius auratus", "grasshopper, hopper", "sports car, sport car", "hopper"]
 
@@ -60,3 +60,10 @@ def test_guesses_are_those_of_the_examples_place() -> None:
     assert guesses(predictions, example, names) == [("hopper", 0.75), ("sports car", 0.25)]
     with pytest.raises(InputError, match="is of other val records"):
         guesses(predictions | {"label": np.array([0, 1])}, example, names)
+
+
+def test_images_are_found_by_their_place() -> None:
+    found = images_at(records([0, 2, 1, 2]), {3, 1})
+    assert sorted(found) == [1, 3]
+    assert found[3] == png(3)
+    assert images_at(records([0]), set()) == {}

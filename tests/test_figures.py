@@ -49,7 +49,7 @@ def test_svg_and_png_have_the_same_bytes_twice_and_name_no_date_or_program(tmp_p
 
     first = draw()
     assert first == draw()
-    assert set(first) == {"accuracy", "compute", "time", "calibration", "curves-vgg", "architecture-vgg"}
+    assert set(first) == {"accuracy", "compute", "time", "calibration-vgg", "curves-vgg", "architecture-vgg"}
     for svg in first.values():
         assert "<dc:date>" not in svg
         assert "Matplotlib" not in svg
@@ -94,9 +94,9 @@ def test_calibration_leaves_empty_bins_out() -> None:
         {"num_images": 0, "confidence": None, "accuracy": None},
         {"num_images": 9, "confidence": 0.6, "accuracy": 0.5},
     ]
-    axes = draw_calibration({"vgg": rows}, {"vgg": 0.1}).axes[0]
+    axes = draw_calibration("vgg", rows, 0.1).axes[0]
     assert list(axes.lines[1].get_xdata()) == [60.0]
-    assert axes.lines[1].get_label() == "vgg: 10.0"
+    assert axes.get_title(loc="left") == "vgg: 10.0"
 
 
 def test_the_right_guess_stands_out() -> None:

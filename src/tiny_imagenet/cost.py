@@ -101,7 +101,7 @@ def _draw(
         if metric in levels:
             axes.axhline(100.0 * levels[metric], color=MUTED, linewidth=1, linestyle="--", label="best published")
         axes.set_ylim(0.0, 1.16 * axes.get_ylim()[1])
-        _label(figure, axes, points, metric)
+        _label(figure, axes, points, metric, levels.get(metric))
     figure.axes[-1].set_xlabel(x_label)
     handles, labels = figure.axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="upper left", bbox_to_anchor=(0.06, 1.0), ncols=2, borderaxespad=0.2)
@@ -126,11 +126,14 @@ def _set_ticks(axes: Axes, costs: Sequence[float], ticks: Mapping[float, str], f
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(value, "")))
 
 
-def _label(figure: Figure, axes: Axes, points: Sequence[Point], metric: str) -> None:
-    """Writes each label beside its point where it hides no point and no other label, the best points first."""
+def _label(figure: Figure, axes: Axes, points: Sequence[Point], metric: str, level: float | None) -> None:
+    """Writes each label beside its point where it hides no point, other label or line at `level`, the best first."""
     FigureCanvasAgg(figure)  # knows how wide a text is
     spots = [axes.transData.transform((point.cost, 100.0 * getattr(point, metric))) for point in points]
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in spots]
+    if level is not None:
+        height = axes.transData.transform((points[0].cost, 100.0 * level))[1]
+        taken.append(Bbox.from_bounds(axes.bbox.x0, height - 1, axes.bbox.width, 2))
     for point in sorted(points, key=lambda point: -getattr(point, metric)):
         if not point.label:
             continue

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,21 @@ def first_examples(records: Iterable[Mapping[str, Any]], labels: Sequence[int]) 
             if len(found) == len(set(labels)):
                 break
     return [found[label] for label in labels if label in found]
+
+
+def images_at(records: Iterable[Mapping[str, Any]], positions: Collection[int]) -> dict[int, bytes]:
+    """Returns the encoded images at some places of a split, by their place.
+
+    Args:
+        records: Parsed records of the split, in order.
+        positions: Places, from 0.
+    """
+    last = max(positions, default=-1)
+    return {
+        position: record["image/encoded"]
+        for position, record in zip(range(last + 1), records, strict=False)
+        if position in positions
+    }
 
 
 def decode(encoded: bytes) -> np.ndarray:

@@ -128,7 +128,7 @@ def draw_accuracy(
         evaluations: For each model `top_1_accuracy`, `top_5_accuracy` (fractions) and their `..._error`.
         published: For some models `top_1_accuracy` and `top_5_accuracy`.
     """
-    figure = Figure((6.4, 0.9 + 0.7 * len(evaluations)), layout="constrained")
+    figure = Figure((4.8, 0.9 + 0.42 * len(evaluations)), layout="constrained")
     axes = figure.subplots()
     diamond: dict[str, Any] = {"marker": "D", "color": PAPER, "markeredgecolor": INK, "markersize": 5, "linestyle": ""}
     for row, (name, evaluation) in enumerate(evaluations.items()):
@@ -139,14 +139,14 @@ def draw_accuracy(
             value, error = 100.0 * evaluation[metric], 100.0 * evaluation[metric + "_error"]
             label = metric[:5].replace("_", "-") if row == 0 else None
             axes.barh(y, value, 0.34, xerr=error, color=colour, ecolor=INK, alpha=0.75, label=label)
-            _beside(axes, 1.08, y, f"{value:.1f}", INK)
+            _beside(axes, 1.1, y, f"{value:.1f}", INK)
             if name in published:
                 axes.plot(100.0 * published[name][metric], y, **diamond)
-                _beside(axes, 1.23, y, f"{100.0 * published[name][metric]:.1f}", MUTED)
+                _beside(axes, 1.3, y, f"{100.0 * published[name][metric]:.1f}", MUTED)
     if published:
         axes.plot([], [], label="published", **diamond)
-        _beside(axes, 1.23, -0.62, "published", MUTED)
-        _beside(axes, 1.08, -0.62, "here", MUTED)
+        _beside(axes, 1.3, -0.62, "published", MUTED)
+        _beside(axes, 1.1, -0.62, "here", MUTED)
     axes.set_yticks(range(len(evaluations)), list(evaluations), color=INK)
     axes.set_ylim(len(evaluations) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
@@ -162,29 +162,28 @@ def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
 
 
 @rc_context(STYLE)
-def draw_calibration(bins: Mapping[str, Sequence[Mapping[str, Any]]], errors: Mapping[str, float]) -> Figure:
-    """Draws the accuracy reached at each confidence, a line a model; the area of a dot is its share of the images.
+def draw_calibration(name: str, bins: Sequence[Mapping[str, Any]], error: float) -> Figure:
+    """Draws the accuracy reached at each confidence; the area of a dot is its share of the images.
 
     Args:
-        bins: For each model its rows of calibration.csv; those without images are left out.
-        errors: For each model its expected calibration error, 0 to 1.
+        name: Of the model.
+        bins: Its rows of calibration.csv; those without images are left out.
+        error: Its expected calibration error, 0 to 1.
     """
-    figure = Figure((4.6, 4.6), layout="constrained")
+    figure = Figure((2.3, 2.6), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 100], [0, 100], color=MUTED, linewidth=1, linestyle="--")
-    for index, (name, rows) in enumerate(bins.items()):
-        filled = [row for row in rows if row["num_images"]]
-        total = sum(row["num_images"] for row in filled)
-        confidence = [100.0 * row["confidence"] for row in filled]
-        accuracy = [100.0 * row["accuracy"] for row in filled]
-        colour = COLOURS[index % len(COLOURS)]
-        axes.plot(confidence, accuracy, color=colour, linewidth=1.2, label=f"{name}: {100.0 * errors[name]:.1f}")
-        areas = [4.0 + 200.0 * row["num_images"] / total for row in filled]
-        axes.scatter(confidence, accuracy, areas, color=colour, alpha=0.55, linewidths=0)
-    axes.set(xlim=(-2, 102), ylim=(-2, 102), aspect="equal")
-    axes.set_xlabel("confidence in the first guess, %")
+    filled = [row for row in bins if row["num_images"]]
+    total = sum(row["num_images"] for row in filled)
+    confidence = [100.0 * row["confidence"] for row in filled]
+    accuracy = [100.0 * row["accuracy"] for row in filled]
+    axes.plot(confidence, accuracy, color=COLOURS[0], linewidth=1.2)
+    areas = [4.0 + 160.0 * row["num_images"] / total for row in filled]
+    axes.scatter(confidence, accuracy, areas, color=COLOURS[0], alpha=0.55, linewidths=0)
+    axes.set(xlim=(-3, 103), ylim=(-3, 103), aspect="equal", xticks=range(0, 101, 25), yticks=range(0, 101, 25))
+    axes.set_xlabel("confidence, %")
     axes.set_ylabel("accuracy, %")
-    figure.legend(loc="outside upper left", ncols=2, title="expected calibration error, points", title_fontsize=8)
+    axes.set_title(f"{name}: {100.0 * error:.1f}")
     return figure
 
 

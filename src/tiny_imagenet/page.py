@@ -1,33 +1,44 @@
-"""The report as one self-contained HTML page: what is shown is chosen here, how it looks in page.html."""
+"""The report as one self-contained HTML page: what is shown is chosen here, how it looks in templates/."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from tiny_imagenet.classes import short_names
+from tiny_imagenet.data_summary import summarize_data
+from tiny_imagenet.discussion import discuss
 from tiny_imagenet.examples import first_name
 from tiny_imagenet.figures import INK, MUTED, PAPER, RULE
+from tiny_imagenet.mistakes import Mistake, Pair, Predictions
 from tiny_imagenet.params import as_flat
 from tiny_imagenet.reporting import best
 from tiny_imagenet.results import Result, Row
-from tiny_imagenet.tables import is_short, make_tables
+from tiny_imagenet.tables import Number, is_short, make_tables
 from tiny_imagenet.tfrecords import Manifest
 
-TEMPLATE = "page.html"
+TEMPLATES = Path(__file__).parent / "templates"
 EXTREMES = 10  # classes listed as hardest and as easiest, at most
-LISTED = 20  # entries of a list in the data report that are shown
 
 
 def render_page(
     *,
     manifest: Manifest,
     results: Sequence[Result],
+    predictions: Mapping[str, Predictions],
     figures: Mapping[str, str],
+    pairs: Sequence[Pair],
+    mistakes: Sequence[Mistake],
+    images: Mapping[int, bytes],
     unknown_examples: Sequence[str],
     data_report: Mapping[str, Any],
     parameters: Mapping[str, Mapping[str, Any]],
@@ -37,34 +48,60 @@ def render_page(
     Args:
         manifest: Of the dataset's records.
         results: The models' results.
-        figures: SVG by name: accuracy, compute, time, calibration, curves-MODEL, architecture-MODEL, augmentation,
-            example-1 and so on.
+        predictions: By model.
+        figures: SVG by name: accuracy, compute, time, augmentation, example-1 and so on, and of each model
+            curves-MODEL, calibration-MODEL and architecture-MODEL.
+        pairs: The classes that the best model confuses most.
+        mistakes: The best model's mistakes with the highest probabilities.
+        images: The JPEGs that `pairs` and `mistakes` speak of, by their place in the split.
         unknown_examples: Names asked for that no class of the dataset has.
         data_report: What preprocess found in the data.
         parameters: The effective parameters of each model.
     """
+    names = short_names(manifest.classes)
+    style, *scripts = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "matrix.js"))
+    script = "\n".join(scripts)
+    return (
+        _environment()
+        .get_template("page.html")
+        .render(
+            manifest=manifest,
+            names=names,
+            results=results,
+            best=best(results),
+            short=[result for result in results if is_short(result)],
+            versions=_beside({result.model: result.training["versions"] for result in results}),
+            tables=make_tables(results),
+            remarks=discuss(results, best(results), predictions, names, pairs),
+            figures={name: inline(svg, name) for name, svg in figures.items()},
+            architectures=_architectures(results),
+            pairs=pairs,
+            mistakes=mistakes,
+            images={place: f"data:image/jpeg;base64,{_base64(image)}" for place, image in images.items()},
+            unknown_examples=unknown_examples,
+            classes=_classes(results, names),
+            per_class={result.model: _extremes(result) for result in results},
+            matrix=_matrix(manifest, predictions, best(results).model),
+            data=summarize_data(data_report, manifest.classes),
+            parameters=_beside(parameters),
+            style=Markup(style),
+            script=Markup(script),
+            script_hash=_base64(hashlib.sha256(script.encode()).digest()),
+        )
+    )
+
+
+def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"first_name": first_name, "label": _label, "value": _value, "rows": _rows}
-    return environment.get_template(TEMPLATE).render(
-        manifest=manifest,
-        results=results,
-        best=best(results),
-        short=[result for result in results if is_short(result)],
-        versions=_versions(results),
-        tables=make_tables(results),
-        figures={name: inline(svg, name) for name, svg in figures.items()},
-        unknown_examples=unknown_examples,
-        extremes={result.model: _extremes(result) for result in results},
-        data_report=data_report,
-        listed=LISTED,
-        parameters=parameters,
-    )
+    environment.filters |= {"first_name": first_name, "value": _value}
+    environment.tests["number"] = lambda cell: isinstance(cell, Number)
+    return environment
 
 
 def inline(svg: str, name: str) -> Markup:
@@ -91,27 +128,52 @@ def _extremes(result: Result) -> dict[str, list[Row]]:
     return {"hardest": ordered[:count], "easiest": ordered[::-1][:count]}
 
 
-def _versions(results: Sequence[Result]) -> str:
-    """Returns the programs' versions; more than one where the models were trained with different ones."""
-    versions: dict[str, list[str]] = {}
+def _classes(results: Sequence[Result], names: Sequence[str]) -> list[tuple[str, list[float | None]]]:
+    """Returns each class's name and its top-1 accuracy by each model."""
+    columns = [[row["top_1_accuracy"] for row in result.per_class] for result in results]
+    return [(name, list(row)) for name, *row in zip(names, *columns, strict=True)]
+
+
+def _architectures(results: Sequence[Result]) -> list[tuple[str, list[str]]]:
+    """Returns the first model of each architecture, and all that have it."""
+    models: dict[str, list[str]] = {}
     for result in results:
-        for program, version in result.training["versions"].items():
-            versions.setdefault(program, [])
-            if version not in versions[program]:
-                versions[program].append(version)
-    return ", ".join(f"{program} {' and '.join(found)}" for program, found in versions.items())
+        models.setdefault(json.dumps(result.architecture["layers"]), []).append(result.model)
+    return [(names[0], names) for names in models.values()]
 
 
-def _rows(nodes: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Any]]]:
-    """Returns nested mappings, one a column, as rows: a dotted key and its value in each, "" where there is none."""
+def _matrix(manifest: Manifest, predictions: Mapping[str, Predictions], first: str) -> dict[str, Any]:
+    """Returns what the page's script draws confusion matrices from: labels and first guesses, of all images.
+
+    The classes are in the order of their wnids, where WordNet has like beside like. Models that were scored on other
+    images than the first are left out.
+    """
+    order = sorted(range(manifest.num_classes), key=lambda label: manifest.classes[label].wnid)
+    rank = np.argsort(order).astype("<u1" if manifest.num_classes <= 256 else "<u2")
+    names, labels = short_names(manifest.classes), predictions[first]["label"]
+    models = [first, *(model for model in predictions if model != first)]
+    return {
+        "names": [names[label] for label in order],
+        "bytes": rank.itemsize,
+        "labels": _base64(rank[labels].tobytes()),
+        "guesses": {
+            model: _base64(rank[predictions[model]["top_5"][:, 0]].tobytes())
+            for model in models
+            if np.array_equal(predictions[model]["label"], labels)
+        },
+    }
+
+
+def _base64(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def _beside(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Returns nested mappings, one a column, as `headers` and `rows`: a key, its value in each, whether they differ."""
     columns = [as_flat(node) for node in nodes.values()]
     keys = dict.fromkeys(key for column in columns for key in column)
-    return [(key, [column.get(key, "") for column in columns]) for key in keys]
-
-
-def _label(key: object) -> str:
-    """Returns a key as people read it: "jpeg bytes, mean" of "jpeg_bytes.mean"."""
-    return str(key).replace("_", " ").replace(".", ", ")
+    rows = [(key, [column.get(key, "") for column in columns]) for key in keys]
+    return {"headers": list(nodes), "rows": [(key, row, any(cell != row[0] for cell in row)) for key, row in rows]}
 
 
 def _value(value: object) -> str:
@@ -122,4 +184,6 @@ def _value(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, int):
         return f"{value:,}"
+    if isinstance(value, list | tuple):
+        return ", ".join(_value(item) for item in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

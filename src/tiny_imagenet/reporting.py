@@ -56,27 +56,30 @@ def as_csv(results: Iterable[Result]) -> str:
 
 
 def best(results: Sequence[Result]) -> Result:
-    """Returns the result with the highest top-1 accuracy, the first among equals."""
-    return max(results, key=lambda result: result.evaluation["top_1_accuracy"])
+    """Returns the result with the highest top-1 accuracy, the first among equals, a pretrained one only if all are."""
+    comparable = [result for result in results if not result.pretrained]
+    return max(comparable or results, key=lambda result: result.evaluation["top_1_accuracy"])
 
 
 def draw_results(results: Sequence[Result]) -> dict[str, Figure]:
     """Draws what shows no image of the dataset.
 
-    They are accuracy, compute, time, calibration, and of each model curves-MODEL and architecture-MODEL.
+    They are accuracy, compute, time, and of each model curves-MODEL, calibration-MODEL and architecture-MODEL.
     """
     published = {result.model: result.published for result in results if result.published}
     evaluations = {
         result.model: result.evaluation | {f"{metric}_error": result.standard_error(metric) for metric in ACCURACIES}
         for result in results
     }
-    errors = {result.model: result.evaluation["ece"] for result in results}
     curves = draw_curves({result.model: result.history for result in results}, published)
     return {
         "accuracy": draw_accuracy(evaluations, published),
         **draw_costs(results),
-        "calibration": draw_calibration({result.model: result.calibration for result in results}, errors),
         **{f"curves-{model}": figure for model, figure in curves.items()},
+        **{
+            f"calibration-{result.model}": draw_calibration(result.model, result.calibration, result.evaluation["ece"])
+            for result in results
+        },
         **{f"architecture-{result.model}": draw_architecture(result.architecture) for result in results},
     }
 

@@ -43,6 +43,10 @@ PER_CLASS = Columns(
 )
 CALIBRATION = Columns(numbers=("num_images", "confidence", "accuracy"))
 FRACTIONS = ("accuracy", "confidence", "ece")  # how the names end of what lies between 0 and 1
+DATA_REPORT = (
+    *("splits", "train_mean", "train_std", "identical_files", "identical_pixels_of_different_files"),
+    *("classes_without_words", "classes_of_equal_words", "classes_of_equal_first_word"),
+)
 TRAIN_FLOPS_PER_MAC = 6  # as model_summary.py counts, which would import Keras here
 PREDICTIONS = ("label", "top_5", "top_5_probability")
 
@@ -135,6 +139,8 @@ def load_data_report(path: Path) -> Row:
         raise InputError(path, f"cannot be read ({error})", "run `dvc repro`") from None
     if not isinstance(content, dict):
         raise InputError(path, "is not a JSON object", "run `dvc repro`")
+    if lacking := [key for key in DATA_REPORT if key not in content]:
+        raise InputError(path, f"lacks {lacking[0]!r}", "run `dvc repro`")
     return content
 
 

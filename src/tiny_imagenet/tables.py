@@ -14,9 +14,21 @@ SHORT, FLIPPED, PRETRAINED = "*", "†", "‡"
 TEXT_WIDTH = 110  # characters
 
 
+class Number(str):
+    """A text, and the number that it stands for: sorting goes by that."""
+
+    value: float
+
+    def __new__(cls, text: str, value: float) -> Number:
+        """Returns the text with its number."""
+        new = super().__new__(cls, text)
+        new.value = value
+        return new
+
+
 @dataclass(frozen=True)
 class Table:
-    """A table of texts: the first column names the rows."""
+    """A table of texts, some of them a `Number`: the first column names the rows."""
 
     headers: list[str]
     rows: list[list[str]]
@@ -64,11 +76,12 @@ def over_seeds(groups: Sequence[Group]) -> Table:
     for name in ("top-1", "top-5"):
         headers += [f"mean {name} %", "std", "std. error", f"{name} less 2 std. errors"]
     for group in groups:
-        row = [group.name, f"{len(group.seeds)} ({', '.join(map(str, group.seeds))})"]
+        count = len(group.seeds)
+        row = [group.name, Number(f"{count} ({', '.join(map(str, group.seeds))})", count)]
         for metric in ACCURACIES:
             spread = group.spread(metric)
             values = (spread.mean, spread.standard_deviation, spread.standard_error, spread.low)
-            row += [f"{100.0 * value:.2f}" for value in values]
+            row += [Number(f"{100.0 * value:.2f}", value) for value in values]
         rows.append(row)
     note = "One architecture and recipe, another seed: mean, sample standard deviation, and the mean's standard error."
     return Table(headers, rows, [note])
@@ -111,22 +124,33 @@ def _column(result: Result) -> dict[str, str]:
     evaluation, training = result.evaluation, result.training
     cells = {"model": result.model}
     for metric, name in zip(ACCURACIES, ("top-1", "top-5"), strict=True):
-        value, error = 100.0 * evaluation[metric], 100.0 * result.standard_error(metric)
-        published = 100.0 * result.published[metric] if result.published else None
-        cells[f"{name} %"] = (f"{value:.2f} ± {error:.2f}" if published is None else f"{value:.2f}") + marks(result)
-        cells[f"published {name} %"] = NONE if published is None else f"{published:.1f}"
-        cells[f"difference {name}"] = (
-            NONE if published is None else f"{value - published:+.2f} ± {error:.2f}".replace("-", "−")
-        )
-    cells["epochs"] = f"{training['epochs']} of {training['recipe_epochs']}" + (f" {SHORT}" * is_short(result))
-    cells["training compute"] = compute(training["train_flops"])
-    cells["training time"] = duration(training["train_seconds"])
+        cells |= _accuracy(result, metric, name)
+    epochs = f"{training['epochs']} of {training['recipe_epochs']}" + (f" {SHORT}" * is_short(result))
+    cells["epochs"] = Number(epochs, training["epochs"])
+    cells["training compute"] = Number(compute(training["train_flops"]), training["train_flops"])
+    cells["training time"] = Number(duration(training["train_seconds"]), training["train_seconds"])
     cells["device"] = str(training["device"])
-    cells["parameters"] = f"{training['num_parameters']:,}"
-    cells["loss"] = f"{evaluation['loss']:.3f}"
-    cells["objective"] = f"{evaluation['objective']:.3f}"
-    cells["published objective"] = f"{result.published['loss']:.2f}" if result.published else NONE
+    cells["parameters"] = Number(f"{training['num_parameters']:,}", training["num_parameters"])
+    cells["loss"] = Number(f"{evaluation['loss']:.3f}", evaluation["loss"])
+    cells["objective"] = Number(f"{evaluation['objective']:.3f}", evaluation["objective"])
+    published = result.published and result.published["loss"]
+    cells["published objective"] = Number(f"{published:.2f}", published) if published else NONE
     return cells
+
+
+def _accuracy(result: Result, metric: str, name: str) -> dict[str, str]:
+    """Returns the cells about an accuracy: its own, the published one and the difference."""
+    value, error = 100.0 * result.evaluation[metric], 100.0 * result.standard_error(metric)
+    if result.published is None:
+        own = Number(f"{value:.2f} ± {error:.2f}{marks(result)}", value)
+        return {f"{name} %": own, f"published {name} %": NONE, f"difference {name}": NONE}
+    published = 100.0 * result.published[metric]
+    difference = f"{value - published:+.2f} ± {error:.2f}".replace("-", "−")
+    return {
+        f"{name} %": Number(f"{value:.2f}{marks(result)}", value),
+        f"published {name} %": Number(f"{published:.1f}", published),
+        f"difference {name}": Number(difference, value - published),
+    }
 
 
 def is_short(result: Result) -> bool:
