@@ -1,4 +1,4 @@
-"""evaluate NAME: models/NAME/model.keras on val -> metrics/NAME/, the MLflow run; on test -> its submission.txt."""
+"""evaluate NAME: models/NAME/model.keras on val or the hold-out -> metrics/NAME/, the run; on test -> submission.txt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tiny_imagenet.classes import short_names
 from tiny_imagenet.files import write_csv, write_json, write_whole
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.params import load_params
-from tiny_imagenet.schema import Params
+from tiny_imagenet.schema import Model, Params
 from tiny_imagenet.tfrecords import load_manifest
 
 RECORDS = Path("data/records")
@@ -20,11 +20,10 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))
 def main(name: str) -> None:
     """Scores a saved model of params.yaml."""
     params = load_params()
-    params.model(name)
-    evaluate(params, name, Path("models") / name, Path("metrics") / name)
+    evaluate(params, params.model(name), Path("models") / name, Path("metrics") / name)
 
 
-def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
+def evaluate(params: Params, chosen: Model, models: Path, metrics: Path) -> None:
     """Writes the stage's outputs."""
     from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
 
@@ -38,20 +37,22 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
     from tiny_imagenet.submission import write_submission
     from tiny_imagenet.tracking import log_evaluation
 
+    name, split = chosen.name, params.evaluation.split
     manifest, run = load_manifest(RECORDS), load_run(models / "run.json")
-    deterministic = params.training.deterministic
-    strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic, alone=True)
+    same = params.training.deterministic
+    strategy = devices.make_strategy(params.device, params.strategy, deterministic=same, alone=True)
     with strategy.scope():
         model = load_model(models / "model.keras", run["model_sha256"], manifest.image_size, manifest.num_classes)
-        val = load_images(RECORDS, manifest, "val", ROOT / ".cache")
-        predict = make_predictor(model, params.evaluation.batch_size, strategy)
-        logits = predict(val.images)
+        images = load_images(RECORDS, manifest, split, ROOT / ".cache")
+        flip = chosen.recipe.flip_averaging
+        predict = make_predictor(model, params.evaluation.batch_size, strategy, flip_averaging=flip)
+        logits = predict(images.images)
 
-    scores = evaluation.score(logits, val.labels)
+    scores = evaluation.score(logits, images.labels)
     evaluation.require_finite(scores, f"models.{name}")
-    error, bins = evaluation.calibration(logits, val.labels, params.evaluation.calibration_bins)
+    error, bins = evaluation.calibration(logits, images.labels, params.evaluation.calibration_bins)
     results = {
-        "num_images": len(val.labels),
+        "num_images": len(images.labels),
         "objective": scores["loss"] + evaluation.l2_term(model),
         **scores,
         "ece": error,
@@ -61,17 +62,17 @@ def evaluate(params: Params, name: str, models: Path, metrics: Path) -> None:
     names = short_names(manifest.classes)
 
     with write_whole(metrics / "predictions.npz") as aside:
-        losses = evaluation.cross_entropy(logits, val.labels).astype(np.float32)
-        np.savez(aside, label=val.labels, top_5=top, top_5_probability=probabilities, loss=losses)
-    write_csv(metrics / "per_class.csv", evaluation.per_class(logits, val.labels, manifest.classes))
+        losses = evaluation.cross_entropy(logits, images.labels).astype(np.float32)
+        np.savez(aside, label=images.labels, top_5=top, top_5_probability=probabilities, loss=losses)
+    write_csv(metrics / "per_class.csv", evaluation.per_class(logits, images.labels, manifest.classes))
     write_csv(metrics / "calibration.csv", bins)
-    pairs = zip(val.labels, top[:, 0], strict=True)
+    pairs = zip(images.labels, top[:, 0], strict=True)
     write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in pairs])
-    write_json(metrics / "evaluation.json", {"model": name, **results})
+    write_json(metrics / "evaluation.json", {"model": name, "split": split, **results})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
     log_evaluation(ROOT, run["experiment"], run["run_id"], results, metrics)
     top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
-    print(f"{name}: {len(val.labels):,} val images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
+    print(f"{name}: {len(images.labels):,} {split} images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
 
 
 if __name__ == "__main__":

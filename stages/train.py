@@ -10,7 +10,7 @@ from pathlib import Path
 from tiny_imagenet.files import sha256_of
 from tiny_imagenet.lifecycle import StopRequest, stage_process
 from tiny_imagenet.params import as_flat, load_params
-from tiny_imagenet.schema import Params
+from tiny_imagenet.schema import Model, Params
 from tiny_imagenet.tfrecords import MANIFEST, load_manifest
 
 RECORDS, MODELS, METRICS = Path("data/records"), Path("models"), Path("metrics")
@@ -30,12 +30,12 @@ def main(name: str) -> None:
         "recipe_epochs": chosen.recipe_epochs,
         **dataclasses.asdict(chosen.recipe),
         "dataset": params.dataset_name,
-        "seed": params.seed,
+        "seed": chosen.seed,
     }
-    train(params, name, about)
+    train(params, chosen, about)
 
 
-def train(params: Params, name: str, about: dict[str, object]) -> None:
+def train(params: Params, chosen: Model, about: dict[str, object]) -> None:
     """Trains on all devices; of several workers the chief alone keeps the run and writes the stage's outputs."""
     from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
 
@@ -44,17 +44,20 @@ def train(params: Params, name: str, about: dict[str, object]) -> None:
     from tiny_imagenet.experiment import build_trainer, train_along, train_in_run, versions, write_results
     from tiny_imagenet.tracking import Run, experiment_tags
 
-    strategy = devices.make_strategy(params.device, params.strategy, deterministic=params.training.deterministic)
+    name, deterministic = chosen.name, params.training.deterministic
+    strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic)
     digest = sha256_of(RECORDS / MANIFEST)
     about |= {"device": devices.device_name(strategy), "versions": versions()}
     with cluster.watch(strategy):
         trainer = build_trainer(
+            chosen,
             about,
             strategy,
             data_digest=digest,
             checkpoints=ROOT / ".checkpoints",
             records=RECORDS,
             cache=ROOT / ".cache",
+            eval_split=params.evaluation.split,
             eval_batch_size=params.evaluation.batch_size,
             checkpoint_seconds=params.training.checkpoint_seconds,
             memory_bytes=params.training.memory_gb * 1e9,

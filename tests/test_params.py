@@ -172,7 +172,8 @@ def test_an_unknown_model_is_named_with_the_nearest(load: Callable[[str], Params
 
 
 def test_architectures_are_the_files() -> None:
-    assert architectures() == ["fully_connected", "logistic_regression", "simple_cnn", "vgg"]
+    assert {"logistic_regression", "transfer", "vgg"} <= set(architectures())
+    assert not any(name.startswith("_") for name in architectures())
 
 
 def test_flat_keys_are_dotted() -> None:

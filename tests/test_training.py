@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tests.tiny_records import AUGMENTATION, REPOSITORY
+from tests.tiny_records import AUGMENTATION, NOTHING, REPOSITORY
 
 from tiny_imagenet import devices  # before TensorFlow
 from tiny_imagenet.checkpoint import CheckpointStore
@@ -23,6 +23,7 @@ from tiny_imagenet.inference import make_predictor
 from tiny_imagenet.input_pipeline import epoch_order, make_batch
 from tiny_imagenet.lifecycle import Stopped
 from tiny_imagenet.models import build_model
+from tiny_imagenet.schema import Recipe
 from tiny_imagenet.training import Settings, Trainer
 
 # isort: split
@@ -30,18 +31,38 @@ import tensorflow as tf
 
 TIMES = ("seconds", "images_per_second")
 L2 = 0.01
-SETTINGS: dict[str, Any] = {
-    "seed": 1,
+RECIPE: dict[str, Any] = {
     "optimizer": "sgd",
     "lr": 0.1,
     "epochs": 2,
     "batch_size": 8,
-    "eval_batch_size": 4,
     "augmentation": AUGMENTATION,
-    "xla": False,
-    "checkpoint_seconds": 1e9,
-    "memory_bytes": 1e9,
 }
+SETTINGS: dict[str, Any] = {"seed": 1, "eval_batch_size": 4, "checkpoint_seconds": 1e9, "memory_bytes": 1e9}
+
+
+MODERN: dict[str, Any] = {
+    "architecture": "deep_vgg",
+    "optimizer": "muon",
+    "momentum": 0.9,
+    "lr": 0.01,
+    "schedule": "one_cycle",
+    "warmup": 0.25,
+    "weight_decay": 0.1,
+    "clip_norm": 0.5,
+    "ema_momentum": 0.9,
+    "label_smoothing": 0.1,
+    "flip_averaging": True,
+    "progressive_resizing": {
+        "initial_scale": 0.67,
+        "delay_fraction": 0.0,
+        "finetune_fraction": 0.5,
+        "size_increment": 4,
+    },
+    "augmentation": NOTHING | {"flip": "alternating", "shift_pixels": 1},
+}
+
+EXACT = {"optimizer": "nesterov"}  # Muon iterates in bfloat16, which makes more of a last bit
 
 
 def make_images(count: int, seed: int, num_classes: int = 7) -> Images:
@@ -67,7 +88,10 @@ def make_trainer(
     **settings: Any,
 ) -> Trainer:
     strategy = strategy or devices.make_strategy("cpu")
-    arguments: dict[str, Any] = {"filters": 4} if architecture == "simple_cnn" else {}
+    arguments = {
+        "simple_cnn": {"filters": 4},
+        "deep_vgg": {"filters": (8, 16), "convolutions": (1, 1), "pool_first": True},
+    }.get(architecture, {})
     with strategy.scope():
         model = build_model(
             architecture,
@@ -79,7 +103,9 @@ def make_trainer(
             hidden_units=8,
             **arguments,
         )
-    return Trainer(model, strategy, train, val, Settings(**SETTINGS | settings), CheckpointStore(folder))
+    rest = {key: settings.pop(key) for key in SETTINGS if key in settings}
+    recipe = Recipe(**RECIPE | settings)
+    return Trainer(model, strategy, train, val, Settings(recipe, **SETTINGS | rest), CheckpointStore(folder))
 
 
 def run(
@@ -312,15 +338,15 @@ def test_a_loss_lost_in_the_middle_of_a_group_names_its_step(tmp_path: Path, mon
     trainer = make_trainer(tmp_path)
     sums = np.ones((4, 3), np.float32)
     sums[2, 0] = np.nan
-    trainer.take = lambda first, count, group: tf.constant(sums)
+    trainer.take = lambda first, count, group, phase: tf.constant(sums)
     trainer.progress.step = 8
     trainer.feed.begin(np.arange(35, dtype=np.int32), 0)
     with pytest.raises(PipelineError, match="not finite at step 10 "):
-        trainer._take_steps(4)
+        trainer._take_steps(4, trainer.phases[0])
 
 
 def test_memory_that_is_too_small_names_the_batch_size(tmp_path: Path) -> None:
-    def take(first: Any, count: Any, group: Any) -> Any:
+    def take(*_: Any) -> Any:
         raise tf.errors.ResourceExhaustedError(None, None, "OOM\nwhen allocating")
 
     trainer = make_trainer(tmp_path)
@@ -335,14 +361,20 @@ def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
     make_trainer(tmp_path, batch_size=35)
 
 
-def train_on_two_devices(folder: Path) -> dict[str, Any]:
-    """Runs in a process of its own: logical devices are made before anything else."""
+def two_cpus() -> Any:
+    """Returns a strategy of two logical devices, which are made before anything else."""
     (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    if tf.config.get_logical_device_configuration(cpu) is None:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+
+
+def train_on_two_devices(folder: Path) -> dict[str, Any]:
+    """Runs in a process of its own."""
     found: dict[str, Any] = {}
     for dropout in (0.0, 0.3):
         for replay in ("", " again"):
-            strategy = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+            strategy = two_cpus()
             trainer = make_trainer(folder / f"{dropout}{replay}", dropout=dropout, strategy=strategy)
             history = run(trainer)
             weights = [each.tolist() for each in trainer.model.get_weights()]
@@ -354,17 +386,28 @@ def train_on_two_devices(folder: Path) -> dict[str, Any]:
     return found
 
 
-def test_two_devices_are_one_device(tmp_path: Path) -> None:
+def train_modern_on_two_devices(folder: Path) -> dict[str, Any]:
+    """Runs in a process of its own: collective operations of another model would be taken for its own."""
+    trainer = make_trainer(folder, strategy=two_cpus(), **MODERN | EXACT)
+    return {"history": run(trainer), "weights": [each.tolist() for each in trainer.model.get_weights()]}
+
+
+def in_its_own_process(function: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
     code = (
-        "import json, sys; from pathlib import Path; from tests.test_training import train_on_two_devices\n"
-        "print(json.dumps(train_on_two_devices(Path(sys.argv[1]))))"
+        f"import json, sys; from pathlib import Path; from tests.test_training import {function.__name__}\n"
+        f"print(json.dumps({function.__name__}(Path(sys.argv[1]))))"
     )
     environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, str(folder)], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    two = json.loads(done.stdout.splitlines()[-1])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def test_two_devices_are_one_device(tmp_path: Path) -> None:
+    two = in_its_own_process(train_on_two_devices, tmp_path)
     assert two["0.3"]["weights"] == two["0.3 again"]["weights"]
     for dropout in (0.0, 0.3):
         one = make_trainer(tmp_path / "one", dropout=dropout)
@@ -375,3 +418,58 @@ def test_two_devices_are_one_device(tmp_path: Path) -> None:
             for key in ours.keys() - set(TIMES):
                 assert ours[key] == pytest.approx(theirs[key], abs=1e-6), key
     assert two["odd"] == "batch_size: cannot be shared by 2 devices; use a multiple of them"
+
+
+def test_two_devices_are_one_device_for_a_modern_recipe(tmp_path: Path) -> None:
+    two = in_its_own_process(train_modern_on_two_devices, tmp_path / "two")
+    one = make_trainer(tmp_path / "one", **MODERN | EXACT)
+    run(one)
+    for ours, theirs in zip(two["weights"], one.model.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    for ours, theirs in zip(two["history"], one.progress.history, strict=True):
+        for key in ("loss", "val_loss"):
+            assert ours[key] == pytest.approx(theirs[key], rel=1e-5)
+
+
+def test_a_modern_recipe_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+    whole = make_trainer(tmp_path / "whole", **MODERN)
+    run(whole)
+    first = make_trainer(tmp_path / "cut", **MODERN)
+    asked = iter([False, False, False, True])  # between steps, and before the first val batch
+    with pytest.raises(Stopped):
+        run(first, stop=lambda: next(asked, True))
+    second = make_trainer(tmp_path / "cut", model_seed=99, **MODERN)
+    second.restore()
+    assert second.progress.step == first.progress.step > 0
+    run(second)
+    assert state(second) == state(whole)
+
+
+@pytest.mark.parametrize("stop_at", range(1, 12, 3))
+def test_averaged_weights_survive_a_stop_at_any_moment(tmp_path: Path, stop_at: int) -> None:
+    settings = {"ema_momentum": 0.9, "epochs": 2}
+    whole = make_trainer(tmp_path / "whole", **settings)
+    run(whole)
+    first, asked = make_trainer(tmp_path / "cut", **settings), []
+    with pytest.raises(Stopped):
+        run(first, stop=lambda: asked.append(1) is None and len(asked) == stop_at)
+    second = make_trainer(tmp_path / "cut", **settings)
+    second.restore()
+    run(second)
+    assert state(second) == state(whole)
+
+
+def test_scored_and_kept_are_the_averaged_weights(tmp_path: Path) -> None:
+    plain = make_trainer(tmp_path / "plain", epochs=1)
+    plain.feed.begin(epoch_order(1, 0, len(TRAIN.labels)), 0)
+    average: list[np.ndarray] = []
+    for _ in range(plain.steps_per_epoch):
+        plain._take_steps(1, plain.phases[0])
+        weights = [np.asarray(variable).copy() for variable in plain.model.trainable_variables]
+        average = [0.5 * old + 0.5 * new for old, new in zip(average or weights, weights, strict=True)]
+    trainer = make_trainer(tmp_path / "averaged", epochs=1, ema_momentum=0.5)
+    (row,) = run(trainer)
+    for mine, expected in zip(trainer.model.trainable_variables, average, strict=True):
+        np.testing.assert_allclose(np.asarray(mine), expected, rtol=1e-5, atol=1e-7)
+    logits = make_predictor(trainer.model, 4)(VAL.images)
+    assert row["val_loss"] == pytest.approx(score(logits, VAL.labels)["loss"], rel=1e-6)

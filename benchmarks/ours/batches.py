@@ -16,7 +16,7 @@ def main(project: str) -> None:
 
     from tiny_imagenet.input_pipeline import epoch_order, make_batch
 
-    settings, size = trainer.settings, trainer.settings.batch_size
+    settings, size = trainer.settings, trainer.recipe.batch_size
     trainer.feed.begin(epoch_order(settings.seed, 0, trainer.num_images), 0)
     group = trainer.feed.take(1)
 
@@ -28,7 +28,7 @@ def main(project: str) -> None:
             images, *_ = make_batch(
                 group.images, group.labels, tf.slice(group.order, [step * size], [size]),
                 seed=settings.seed, step=step, epoch=tf.constant(0), part=tf.constant(0), num_parts=1,
-                settings=settings.augmentation,
+                settings=trainer.take.augmentation,
             )  # fmt: skip
             read += images[0, 0, 0, 0]
         return read

@@ -45,7 +45,7 @@ def measure(trainer: Any, seconds: float = SECONDS) -> Figures:
 
     with contextlib.suppress(_Enough):
         trainer.run({}, on_epoch=[], on_steps=on_steps, stop=lambda: False)
-    return {"images_per_second": count * trainer.settings.batch_size / took}
+    return {"images_per_second": count * trainer.recipe.batch_size / took}
 
 
 def main(project: str, model: str, given: str) -> None:
@@ -53,14 +53,14 @@ def main(project: str, model: str, given: str) -> None:
     from tiny_imagenet.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
 
     if given == "bare":
-        without_input(trainer.settings.batch_size)
+        without_input(trainer.recipe.batch_size)
     macs = summarize_model(trainer.model)["macs_per_image"]
     measure(trainer, 0.1)
     serve(
         lambda: measure(trainer),
         macs_per_image=macs,
         train_flops_per_image=TRAIN_FLOPS_PER_MAC * macs,
-        batch_size=trainer.settings.batch_size,
+        batch_size=trainer.recipe.batch_size,
     )
 
 

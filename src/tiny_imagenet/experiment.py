@@ -16,9 +16,11 @@ from tiny_imagenet.checkpoint import CheckpointStore, state_key
 from tiny_imagenet.decoding import load_images
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.files import sha256_of, write_csv, write_json, write_whole
-from tiny_imagenet.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
-from tiny_imagenet.models import build_model
+from tiny_imagenet.model_summary import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_MAC, summarize_model
+from tiny_imagenet.models import BACKBONE, build_model
+from tiny_imagenet.phases import Phase
 from tiny_imagenet.progress import TrainingProgress
+from tiny_imagenet.schema import Model
 from tiny_imagenet.tfrecords import load_manifest
 from tiny_imagenet.tracking import Run
 from tiny_imagenet.training import Settings, Trainer
@@ -30,6 +32,7 @@ def versions() -> dict[str, str]:
 
 
 def build_trainer(
+    chosen: Model,
     about: Mapping[str, Any],
     strategy: tf.distribute.Strategy,
     *,
@@ -37,6 +40,7 @@ def build_trainer(
     checkpoints: Path,
     records: Path,
     cache: Path,
+    eval_split: str,
     eval_batch_size: int,
     checkpoint_seconds: float,
     memory_bytes: float,
@@ -44,43 +48,40 @@ def build_trainer(
     """Builds the model and loads the images.
 
     Args:
-        about: The resolved settings: `architecture`, `arguments`, `seed`, and the keys of a recipe.
+        chosen: The model's entry in the parameters, resolved.
+        about: The same with what it is run on: what tells this training from others.
         strategy: The devices.
         data_digest: What names the data's content.
         checkpoints: The folder of all checkpoints.
         records: The folder of the shards.
         cache: The folder of decoded images.
-        eval_batch_size: Val images at once.
+        eval_split: The split that each epoch is scored on, "val" or "holdout".
+        eval_batch_size: Its images at once.
         checkpoint_seconds: The longest time between two checkpoints.
         memory_bytes: Decoded images up to this size are held in memory.
     """
     manifest = load_manifest(records)
     same = {key: value for key, value in about.items() if key != "device"}
     cluster.same_on_all(strategy, {"recipe": same, "data": data_digest, "code": _code_digest()})
-    with strategy.scope(), _precision(about["precision"]):
+    recipe = chosen.recipe
+    with strategy.scope(), _precision(recipe.precision):
         try:
             model = build_model(
-                about["architecture"],
+                chosen.architecture,
                 image_size=manifest.image_size,
                 num_classes=manifest.num_classes,
-                dropout=about["dropout"],
-                l2=about["l2"],
-                seed=about["seed"],
-                **about["arguments"],
+                dropout=recipe.dropout,
+                l2=recipe.l2,
+                seed=chosen.seed,
+                **chosen.arguments,
             )
         except (TypeError, ValueError) as error:
-            what = f"{about['architecture']} cannot be built ({str(error).strip().splitlines()[0]})"
-            raise InputError(f"models.{about['model']}", what, "correct its `arguments`") from None
+            what = f"{chosen.architecture} cannot be built ({str(error).strip().splitlines()[0]})"
+            raise InputError(f"models.{chosen.name}", what, "correct its `arguments`") from None
     # Not before the model is built: the key tells the loaded code apart, the architecture's too.
-    store = CheckpointStore(checkpoints / f"{about['model']}-{state_key({**about, 'data': data_digest})}")
-    train_images, val_images = (load_images(records, manifest, split, cache) for split in ("train", "val"))
-    keys = ("seed", "optimizer", "lr", "epochs", "batch_size", "augmentation", "xla")
-    settings = Settings(
-        **{key: about[key] for key in keys},
-        eval_batch_size=eval_batch_size,
-        checkpoint_seconds=checkpoint_seconds,
-        memory_bytes=memory_bytes,
-    )
+    store = CheckpointStore(checkpoints / f"{chosen.name}-{state_key({**about, 'data': data_digest})}")
+    train_images, val_images = (load_images(records, manifest, split, cache) for split in ("train", eval_split))
+    settings = Settings(recipe, chosen.seed, eval_batch_size, checkpoint_seconds, memory_bytes)
     return Trainer(model, strategy, train_images, val_images, settings, store)
 
 
@@ -91,13 +92,22 @@ def train_in_run(trainer: Trainer, name: str, run: Run, stop: Callable[[], bool]
     for row in trainer.progress.history[run.logged_epochs() :]:
         run.log_epoch(row)
     run.monitor_system()
-    with TrainingProgress(name, trainer.settings.epochs, trainer.steps_per_epoch, trainer.progress.step) as shown:
+    with TrainingProgress(name, trainer.recipe.epochs, trainer.steps_per_epoch, trainer.progress.step) as shown:
         trainer.run({"run_id": run.run_id}, on_epoch=[run.log_epoch, shown.epoch], on_steps=shown.steps, stop=stop)
 
 
 def train_along(trainer: Trainer, stop: Callable[[], bool]) -> None:
     """Trains to the end as a worker that is not the chief: nothing is logged, nothing written."""
     trainer.run({}, on_epoch=[], on_steps=lambda _: None, stop=stop)
+
+
+def _train_flops(model: keras.Model, phase: Phase) -> int:
+    """Returns the floating-point operations of one image: of a frozen backbone, those of the forward pass."""
+    layers = summarize_model(model, phase.image_size)["layers"]
+    frozen = [BACKBONE] if phase.frozen else []
+    return sum(
+        layer["macs"] * (FORWARD_FLOPS_PER_MAC if layer["name"] in frozen else TRAIN_FLOPS_PER_MAC) for layer in layers
+    )
 
 
 def _code_digest() -> str:
@@ -120,17 +130,19 @@ def write_results(
     trainer: Trainer, about: Mapping[str, Any], models: Path, metrics: Path, run: Mapping[str, str]
 ) -> None:
     """Writes history.csv, training.json and architecture.json to `metrics`, model.keras and run.json to `models`."""
-    history, summary = trainer.progress.history, summarize_model(trainer.model)
-    images, seconds = trainer.progress.step * about["batch_size"], sum(row["seconds"] for row in history)
+    history, image_size = trainer.progress.history, trainer.image_size
+    summary = summarize_model(trainer.model, image_size)
+    images_per_epoch, seconds = trainer.steps_per_epoch * about["batch_size"], sum(row["seconds"] for row in history)
     cost = {
         "num_parameters": summary["num_parameters"],
         "macs_per_image": summary["macs_per_image"],
-        "train_flops": TRAIN_FLOPS_PER_MAC * summary["macs_per_image"] * images,
+        "train_flops": sum(_train_flops(trainer.model, phase) * images_per_epoch for phase in trainer.phases),
         "train_seconds": seconds,
-        "images_per_second": images / seconds,
+        "images_per_second": images_per_epoch * len(history) / seconds,
     }
+    pretrained = about["arguments"].get("weights")
     write_csv(metrics / "history.csv", history)
-    write_json(metrics / "training.json", {**about, "epochs": len(history), **cost})
+    write_json(metrics / "training.json", {**about, "epochs": len(history), "pretrained": pretrained, **cost})
     write_json(metrics / "architecture.json", summary)
     with write_whole(models / "model.keras") as aside:
         trainer.model.save(aside)

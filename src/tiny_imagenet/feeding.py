@@ -22,13 +22,15 @@ class Group(NamedTuple):
     Attributes:
         images: On each replica, uint8 (images, height, width, 3).
         labels: On each replica, int32 (images,).
-        order: Which images the steps take, one batch after the other, int32.
+        order: Which of these images the steps take, one batch after the other, int32.
+        numbers: What the same images are numbered in their split, int32.
         start: The place in `order` of the first step's batch, int32.
     """
 
     images: tf.Tensor
     labels: tf.Tensor
     order: tf.Tensor
+    numbers: tf.Tensor
     start: tf.Tensor
 
 
@@ -64,7 +66,7 @@ class InMemory:
     def take(self, steps: int) -> Group:
         """See Feed."""
         start, self._next = self._next, self._next + steps * self._batch_size
-        return Group(self._images, self._labels, self._order, tf.constant(start))
+        return Group(self._images, self._labels, self._order, self._order, tf.constant(start))
 
 
 class FromDisk:
@@ -73,9 +75,11 @@ class FromDisk:
     def __init__(self, images: Images, batch_size: int, strategy: tf.distribute.Strategy) -> None:
         self._images, self._batch_size, self._strategy = images, batch_size, strategy
         self._read: Iterator[Images] = iter(())
+        self._order, self._next = np.zeros(0, np.int32), 0
 
     def begin(self, order: np.ndarray, start: int) -> None:
         """See Feed."""
+        self._order, self._next = order, start
         ends = range(start + self._batch_size, len(order) + 1, self._batch_size)
         self._read = _ahead(self._rows(order[end - self._batch_size : end]) for end in ends)
 
@@ -85,7 +89,9 @@ class FromDisk:
         images = np.concatenate([batch.images for batch in batches])
         labels = np.concatenate([batch.labels for batch in batches])
         images, labels = _on_each_device(self._strategy, images, labels)
-        return Group(images, labels, tf.range(steps * self._batch_size), tf.constant(0))
+        start, self._next = self._next, self._next + steps * self._batch_size
+        numbers = tf.constant(self._order[start : self._next])
+        return Group(images, labels, tf.range(steps * self._batch_size), numbers, tf.constant(0))
 
     def _rows(self, indices: np.ndarray) -> Images:
         return Images(self._images.images[indices], self._images.labels[indices])

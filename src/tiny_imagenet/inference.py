@@ -10,7 +10,7 @@ import tensorflow as tf
 
 
 def make_predictor(
-    model: keras.Model, batch_size: int, strategy: tf.distribute.Strategy | None = None
+    model: keras.Model, batch_size: int, strategy: tf.distribute.Strategy | None = None, *, flip_averaging: bool = False
 ) -> Callable[..., np.ndarray]:
     """Returns a function from images, uint8 (images, height, width, 3), to logits, float32 (images, classes).
 
@@ -21,15 +21,20 @@ def make_predictor(
         model: From images, 0 to 255, to logits.
         batch_size: Images at once, on all devices together (made up to a multiple of their number).
         strategy: The devices; None: the one there is.
+        flip_averaging: Whether logits are the mean of those of the image and of its mirror image.
     """
     strategy = strategy or tf.distribute.get_strategy()
     share = -(-batch_size // strategy.num_replicas_in_sync)
     batch_size = share * strategy.num_replicas_in_sync
 
+    def answer(images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(model(images, training=False), tf.float32)
+
     def predict_share(batch: tf.Tensor) -> tf.Tensor:
         part = tf.distribute.get_replica_context().replica_id_in_sync_group
-        images = tf.slice(batch, [part * share, 0, 0, 0], [share, *batch.shape[1:]])
-        return tf.cast(model(tf.cast(images, tf.float32), training=False), tf.float32)
+        images = tf.cast(tf.slice(batch, [part * share, 0, 0, 0], [share, *batch.shape[1:]]), tf.float32)
+        logits = answer(images)
+        return (logits + answer(tf.reverse(images, [2]))) / 2.0 if flip_averaging else logits
 
     @tf.function
     def predict_batch(batch: tf.Tensor) -> tf.Tensor:

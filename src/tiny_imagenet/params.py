@@ -33,7 +33,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         strategy=file.strategy,
         preprocess=file.preprocess,
         training=file.training,
-        models={name: _resolve(path, name, entry, raw["recipes"], overrides) for name, entry in file.models.items()},
+        models={
+            name: _resolve(path, name, entry, raw["recipes"], overrides, file.seed)
+            for name, entry in file.models.items()
+        },
         evaluation=file.evaluation,
         report=file.report,
         published=file.published.get(file.dataset, {}),
@@ -51,11 +54,14 @@ def as_flat(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _resolve(path: Path, name: str, entry: dict[str, Any], recipes: dict[str, Any], overrides: dict[str, Any]) -> Model:
+def _resolve(
+    path: Path, name: str, entry: dict[str, Any], recipes: dict[str, Any], overrides: dict[str, Any], seed: int
+) -> Model:
     where = f"{path}: models.{name}"
     rest = dict(entry)
     architecture, recipe_name = rest.pop("architecture", None), rest.pop("recipe", None)
     arguments = rest.pop("arguments", {})
+    seed = rest.pop("seed", seed)
     if architecture is None or recipe_name is None:
         missing = "architecture" if architecture is None else "recipe"
         raise InputError(f"{where}.{missing}", "is missing", "add it")
@@ -77,6 +83,7 @@ def _resolve(path: Path, name: str, entry: dict[str, Any], recipes: dict[str, An
             "recipe_name": recipe_name,
             "recipe_epochs": recipes[recipe_name]["epochs"],
             "recipe": recipe,
+            "seed": seed,
             "arguments": arguments,
         },
         where,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import field
 from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
@@ -100,18 +101,44 @@ class Augmentation:
 
 
 @dataclass(frozen=True, config=STRICT)
-class Recipe:
-    """How a model is trained."""
+class ProgressiveResizing:
+    """Small images first, as Composer defines it: the side's share in the beginning, and when it grows and is whole."""
 
-    optimizer: Literal["sgd"]
+    initial_scale: Annotated[Float, Field(gt=0, le=1)]
+    delay_fraction: Share
+    finetune_fraction: Share
+    size_increment: Count
+
+    @model_validator(mode="after")
+    def _room(self) -> ProgressiveResizing:
+        if self.delay_fraction + self.finetune_fraction > 1:
+            raise ValueError("delay_fraction and finetune_fraction are together more than the training")
+        return self
+
+
+@dataclass(frozen=True, config=STRICT)
+class Recipe:
+    """How a model is trained; what a recipe does not name is off."""
+
+    optimizer: Literal["sgd", "nesterov", "adamw", "muon"]
     lr: Positive
     epochs: Count
     batch_size: Count
-    l2: NonNegative
-    dropout: Fraction
-    precision: Literal["float32", "mixed_bfloat16"]
-    xla: Flag
-    augmentation: Augmentation
+    momentum: Fraction = 0.0
+    schedule: Literal["constant", "one_cycle", "warmup_cosine", "linear"] = "constant"
+    warmup: Fraction = 0.0
+    weight_decay: NonNegative = 0.0
+    clip_norm: Positive | None = None
+    ema_momentum: Fraction = 0.0
+    l2: NonNegative = 0.0
+    dropout: Fraction = 0.0
+    label_smoothing: Fraction = 0.0
+    progressive_resizing: ProgressiveResizing | None = None
+    frozen_epochs: Annotated[Int, Field(ge=0)] = 0
+    flip_averaging: Flag = False
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: Flag = False
+    augmentation: Augmentation = field(default_factory=Augmentation)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -126,6 +153,7 @@ class Model:
     recipe_name: Name
     recipe_epochs: Count
     recipe: Recipe
+    seed: Seed
     arguments: dict[str, Any]
 
 
@@ -133,6 +161,7 @@ class Model:
 class Evaluation:
     """How a saved model is scored."""
 
+    split: Literal["val", "holdout"]
     batch_size: Count
     calibration_bins: Count
 

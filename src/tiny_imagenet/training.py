@@ -7,7 +7,8 @@ optimiser's variables, the sums over the running epoch and the history of those 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +25,9 @@ from tiny_imagenet.feeding import make_feed
 from tiny_imagenet.inference import make_predictor
 from tiny_imagenet.input_pipeline import epoch_order
 from tiny_imagenet.lifecycle import Stopped
-from tiny_imagenet.optimization import build_optimizer
+from tiny_imagenet.optimization import build_optimizer, learning_rate
+from tiny_imagenet.phases import Phase, plan
+from tiny_imagenet.schema import Recipe
 from tiny_imagenet.steps import SUMS, Steps
 
 LAUNCH_SECONDS = 0.5  # steps are launched in groups of about this long: between groups the loop listens and saves
@@ -36,17 +39,12 @@ Row = dict[str, float]
 class Settings:
     """What the loop needs to know.
 
-    The recipe's own: `seed` to `xla`. How to go about it: val images at once, the longest time between two checkpoints,
-    and the size up to which decoded images are held in memory.
+    The recipe and the seed say what is computed. The rest how to go about it: val images at once, the longest time
+    between two checkpoints, and the size up to which decoded images are held in memory.
     """
 
+    recipe: Recipe
     seed: int
-    optimizer: str
-    lr: float
-    epochs: int
-    batch_size: int
-    augmentation: Mapping[str, Any]
-    xla: bool
     eval_batch_size: int
     checkpoint_seconds: float
     memory_bytes: float
@@ -85,32 +83,31 @@ class Trainer:
     ) -> None:
         self.model, self.strategy, self.settings, self.store = model, strategy, settings, store
         self.val_images = val_images
-        self.steps_per_epoch = len(train_images.labels) // settings.batch_size
+        recipe = self.recipe = settings.recipe
+        self.steps_per_epoch = len(train_images.labels) // recipe.batch_size
         if not self.steps_per_epoch:
             raise InputError(
-                "batch_size", f"{settings.batch_size} is more than the {len(train_images.labels)} images", "lower it"
+                "batch_size", f"{recipe.batch_size} is more than the {len(train_images.labels)} images", "lower it"
             )
-        if settings.batch_size % strategy.num_replicas_in_sync:
+        if recipe.batch_size % strategy.num_replicas_in_sync:
             raise InputError(
                 "batch_size", f"cannot be shared by {strategy.num_replicas_in_sync} devices", "use a multiple of them"
             )
+        self.image_size = train_images.images.shape[1]
+        self.phases = plan(recipe, self.image_size)
+        if model.input_shape[1] and any(phase.image_size != model.input_shape[1] for phase in self.phases):
+            what = f"{model.name} takes images of {model.input_shape[1]} pixels only"
+            raise InputError("progressive_resizing", what, "set it to null, or use an architecture for any size")
         with strategy.scope():
-            self.optimizer = build_optimizer(settings.optimizer, settings.lr)
-            self.optimizer.build(model.trainable_variables)
+            num_steps = recipe.epochs * self.steps_per_epoch
+            self.optimizer = build_optimizer(recipe, model.trainable_variables, num_steps)
         self.progress = Progress()
         self.num_images = len(train_images.labels)
-        self.feed = make_feed(train_images, settings.batch_size, strategy, settings.memory_bytes)
+        self.feed = make_feed(train_images, recipe.batch_size, strategy, settings.memory_bytes)
         self.take = Steps(
-            model,
-            self.optimizer,
-            strategy,
-            seed=settings.seed,
-            batch_size=settings.batch_size,
-            steps_per_epoch=self.steps_per_epoch,
-            augmentation=settings.augmentation,
-            xla=settings.xla,
+            model, self.optimizer, strategy, recipe, seed=settings.seed, steps_per_epoch=self.steps_per_epoch
         )
-        self.predict = make_predictor(model, settings.eval_batch_size, strategy)
+        self.predict = make_predictor(model, settings.eval_batch_size, strategy, flip_averaging=recipe.flip_averaging)
         self.saved_at = time.monotonic()
 
     def restore(self) -> Mapping[str, Any] | None:
@@ -147,13 +144,14 @@ class Trainer:
             Stopped: When `stop` said so, of any worker; the state is saved.
             PipelineError: The loss is not finite, or the device's memory is too small.
         """
-        while len(self.progress.history) < self.settings.epochs:
+        while len(self.progress.history) < self.recipe.epochs:
             self._finish_epoch_steps(about, on_steps, stop)
-            self.progress.history.append(self._epoch_metrics(lambda: self._end_if(stop, about)))
+            self.progress.history.append(self._epoch_row(about, stop))
             self.progress.sums, self.progress.seconds = [0.0] * len(SUMS), 0.0
             self._save(about)
             for call in on_epoch:
                 call(self.progress.history[-1])
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)  # the averages, where there are any
         return self.progress.history
 
     def _finish_epoch_steps(
@@ -162,14 +160,15 @@ class Trainer:
         progress, epoch = self.progress, len(self.progress.history)
         end = (epoch + 1) * self.steps_per_epoch
         order = epoch_order(self.settings.seed, epoch, self.num_images)
-        self.feed.begin(order, (progress.step - epoch * self.steps_per_epoch) * self.settings.batch_size)
+        self.feed.begin(order, (progress.step - epoch * self.steps_per_epoch) * self.recipe.batch_size)
         group = 1
         while progress.step < end:
             count, stopping = cluster.agree(self.strategy, min(group, end - progress.step), stop())
             if stopping:
-                self._end(about)
+                self._save(about)
+                raise self._stopped()
             began = time.monotonic()
-            self._take_steps(count)
+            self._take_steps(count, self.phases[epoch])
             took = time.monotonic() - began
             progress.seconds += took
             on_steps(count)
@@ -177,19 +176,41 @@ class Trainer:
             if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
                 self._save(about)
 
-    def _end(self, about: Mapping[str, Any]) -> None:
-        self._save(about)
-        raise Stopped(f"stopped at step {self.progress.step}, which is saved; the next run goes on from there")
+    def _epoch_row(self, about: Mapping[str, Any], stop: Callable[[], bool]) -> Row:
+        def between() -> None:
+            if cluster.agree(self.strategy, 0, stop())[1]:
+                raise self._stopped()
 
-    def _end_if(self, stop: Callable[[], bool], about: Mapping[str, Any]) -> None:
-        if cluster.agree(self.strategy, 0, stop())[1]:
-            self._end(about)
-
-    def _take_steps(self, count: int) -> None:
         try:
-            sums = self.take(self.progress.step, count, self.feed.take(count)).numpy().astype(np.float64)
+            with self._averaged():
+                return self._epoch_metrics(between)
+        except Stopped:
+            self._save(about)
+            raise
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Has the model its averaged weights for a while, where the recipe averages them."""
+        if not self.recipe.ema_momentum:
+            yield
+            return
+        variables = self.model.trainable_variables
+        kept = [np.asarray(variable).copy() for variable in variables]
+        self.optimizer.finalize_variable_values(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
+
+    def _stopped(self) -> Stopped:
+        return Stopped(f"stopped at step {self.progress.step}, which is saved; the next run goes on from there")
+
+    def _take_steps(self, count: int, phase: Phase) -> None:
+        try:
+            sums = self.take(self.progress.step, count, self.feed.take(count), phase).numpy().astype(np.float64)
         except tf.errors.ResourceExhaustedError:
-            batch_size = self.settings.batch_size
+            batch_size = self.recipe.batch_size
             raise PipelineError("batch_size", f"{batch_size} images do not fit into memory", "lower it") from None
         except tf.errors.UnimplementedError as error:
             if "determinis" not in str(error):
@@ -199,24 +220,27 @@ class Trainer:
         finite = np.isfinite(sums[:, 0])
         if not finite.all():
             step = self.progress.step + int(np.argmin(finite))
-            raise PipelineError(
-                "lr", f"the loss is not finite at step {step} with lr {self.settings.lr:g}", "lower `lr`"
-            )
+            raise PipelineError("lr", f"the loss is not finite at step {step} with lr {self.recipe.lr:g}", "lower `lr`")
         for row in sums:  # one by one: the sums do not depend on how steps were grouped
             self.progress.sums = [total + float(value) for total, value in zip(self.progress.sums, row, strict=True)]
         self.progress.step += count
 
     def _epoch_metrics(self, between: Callable[[], None]) -> Row:
-        progress, count = self.progress, self.steps_per_epoch * self.settings.batch_size
+        progress, count = self.progress, self.steps_per_epoch * self.recipe.batch_size
         penalty = l2_term(self.model)
-        row: Row = {"epoch": len(progress.history) + 1, "lr": self.settings.lr}
+        row: Row = {"epoch": len(progress.history) + 1, "lr": self.learning_rate(progress.step - 1)}
         train = {name: total / count for name, total in zip(SUMS, progress.sums, strict=True)}
         logits = self.predict(self.val_images.images, between)
         for prefix, metrics in (("", train), ("val_", score(logits, self.val_images.labels))):
             metrics = {"loss": metrics["loss"], "objective": metrics["loss"] + penalty, **metrics}
             row |= {prefix + name: value for name, value in metrics.items()}
-        require_finite(row, f"epoch {row['epoch']} with lr {self.settings.lr:g}")
+        require_finite(row, f"epoch {row['epoch']} with lr {self.recipe.lr:g}")
         return row | {"seconds": progress.seconds, "images_per_second": count / progress.seconds}
+
+    def learning_rate(self, step: int) -> float:
+        """Returns the learning rate of a step."""
+        rate = learning_rate(self.recipe, self.recipe.epochs * self.steps_per_epoch)
+        return rate if isinstance(rate, float) else float(rate(step))
 
     def _save(self, about: Mapping[str, Any]) -> None:
         self.saved_at = time.monotonic()

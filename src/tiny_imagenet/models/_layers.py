@@ -43,6 +43,7 @@ def convolution_norm(
     size: int,
     *,
     strides: int = 1,
+    max_pooling: bool = False,
     momentum: float,
     l2: float,
     gamma: str = "ones",
@@ -58,6 +59,7 @@ def convolution_norm(
         size: Of the kernel.
         strides: 1 or 2; where it is 2, windows are centred on pixels 0, 2, 4 ..., as those of a 1 x 1 kernel are
             (TensorFlow's own `same` would centre them on 1, 3, 5 ...).
+        max_pooling: Whether to halve height and width between the two.
         momentum: How much of the running mean and variance each step keeps.
         l2: Of the kernel.
         gamma: Initial factor of the normalised values: "ones" or "zeros".
@@ -77,6 +79,8 @@ def convolution_norm(
         kernel_regularizer=_regularizer(l2),
         name=name,
     )(x)
+    if max_pooling:
+        x = layers.MaxPooling2D(name=f"{name}_pool")(x)
     return layers.BatchNormalization(momentum=momentum, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm")(x)
 
 

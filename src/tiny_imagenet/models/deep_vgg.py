@@ -29,6 +29,7 @@ def build(
     name: str,
     filters: Sequence[int] = (64, 128, 256, 512),
     convolutions: Sequence[int] = (2, 2, 2, 2),
+    pool_first: bool = False,
     input_pooling: int = 1,
     activation: str = "relu",
     hidden_units: int | None = 1024,
@@ -42,8 +43,10 @@ def build(
         dropout: On the inputs of each fully connected layer.
         l2: Of all kernels.
         name: The model's.
-        filters: Channels of each block, which ends by halving height and width.
+        filters: Channels of each block, which halves height and width.
         convolutions: Convolutions of each block.
+        pool_first: Whether it does so right after its first convolution, which saves most of the others' computing,
+            and not at its end (Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU").
         input_pooling: Side of the squares of pixels that are averaged first.
         activation: Any of Keras.
         hidden_units: Of the fully connected layer before the last; None: there is none.
@@ -55,9 +58,11 @@ def build(
     for block, (width, count) in enumerate(zip(filters, convolutions, strict=True), 1):
         for number in range(1, count + 1):
             here = f"block{block}_conv{number}"
-            x = convolution_norm(x, width, 3, momentum=batch_norm_momentum, l2=l2, name=here)
+            pool = pool_first and number == 1
+            x = convolution_norm(x, width, 3, max_pooling=pool, momentum=batch_norm_momentum, l2=l2, name=here)
             x = layers.Activation(activation, name=f"{here}_{activation}")(x)
-        x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
+        if not pool_first:
+            x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
     x = global_pooling(x, "average")
     if hidden_units:
         x = fully_connected(x, hidden_units, dropout=dropout, l2=l2, activation=activation, name="hidden")
