@@ -11,21 +11,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from tiny_imagenet.blocks import fold_layers
 from tiny_imagenet.figures import COLOURS, INK, MUTED, STYLE
 
 # Inches.
-WIDTH, BOX, HEIGHT, GAP, SHAPE_AT, COUNT_AT = 4.3, 2.2, 0.29, 0.17, 3.32, 4.27
+WIDTH, BOX, HEIGHT, GAP, SHAPE_AT, COUNT_AT = 4.6, 2.5, 0.29, 0.17, 3.62, 4.57
 SUFFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 @rc_context(STYLE)
 def draw_architecture(architecture: Mapping[str, Any]) -> Figure:
-    """Draws an architecture from top to bottom: a box a layer, beside it output shape and parameters.
+    """Draws an architecture from top to bottom: a box a layer or block, beside it output shape and parameters.
 
     Args:
         architecture: As in architecture.json: `input_shape`, `layers`, `num_parameters`, `macs_per_image`.
     """
-    layers = [layer for layer in architecture["layers"] if layer["type"] != "InputLayer"]
+    layers = fold_layers(architecture["layers"])
     image = {"type": "image", "details": "", "output_shape": architecture["input_shape"], "num_parameters": 0}
     height = (len(layers) + 1) * (HEIGHT + GAP) + 0.62
     figure = Figure((WIDTH, height))
@@ -51,7 +52,9 @@ def _layer(axes: Axes, top: float, layer: Mapping[str, Any], *, arrow: bool) -> 
     if arrow:
         style = {"arrowstyle": "-|>,head_length=0.28,head_width=0.14", "color": MUTED, "linewidth": 0.8, "shrinkA": 0}
         axes.annotate("", (0.06 + BOX / 2, top), (0.06 + BOX / 2, top - GAP), arrowprops=style | {"shrinkB": 0.5})
-    axes.text(0.15, middle, layer["type"], va="center_baseline", fontweight="bold", fontsize=8.5)
+    repeats = layer.get("repeats", 1)
+    kind = layer["type"] if repeats == 1 else f"{repeats} × {layer['type']}"
+    axes.text(0.15, middle, kind, va="center_baseline", fontweight="bold", fontsize=8.5)
     details = re.sub(r"(?<=\d)( ?)x( ?)(?=\d)", r"\1×\2", layer["details"])
     axes.text(BOX - 0.02, middle, details, va="center_baseline", ha="right", fontsize=8)
     axes.text(SHAPE_AT, middle, shape(layer["output_shape"]), va="center_baseline", ha="right", fontsize=8.5)
@@ -61,7 +64,7 @@ def _layer(axes: Axes, top: float, layer: Mapping[str, Any], *, arrow: bool) -> 
 
 
 def _colour(kind: str) -> str:
-    if "Conv" in kind:
+    if "Conv" in kind or kind == "Residual":
         return COLOURS[0]
     if "Pool" in kind:
         return COLOURS[1]

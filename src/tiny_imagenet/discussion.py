@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tiny_imagenet.differences import Difference, ladder
+from tiny_imagenet.frontier import cheapest_above, frontier, published_accuracy
 from tiny_imagenet.learning import Learning, judge
 from tiny_imagenet.mistakes import Pair, Predictions, correct
 from tiny_imagenet.results import Result
@@ -46,7 +47,7 @@ def discuss(
         _ranking(ladder(firsts, predictions)),
         Remark("Seeds", [_seeds(group) for group in repeated(results)]),
         Remark("Beside the published table", _published(results)),
-        Remark("What it costs", _cost(firsts)),
+        Remark("What it costs", _cost([result for result in firsts if not result.pretrained])),
         Remark("Learning", [_learning(result, judge(result.history)) for result in firsts]),
         Remark("Confidence", _confidence(results)),
         Remark("Classes and mistakes", _classes(best, predictions[best.model], names, pairs)),
@@ -116,44 +117,29 @@ def _published(results: Sequence[Result]) -> list[str]:
 
 
 def _cost(results: Sequence[Result]) -> list[str]:
-    own = [result for result in results if not result.pretrained]
-    frontier = [result for result in own if not any(_dominates(other, result) for other in own)]
-    frontier.sort(key=lambda result: result.training["train_flops"])
     sentences = []
-    if len(own) > 1:
-        sentences.append(
-            f"No other model is both cheaper and more accurate than these: {'; '.join(map(_described, frontier))}."
-        )
-    published = [result for result in results if result.published and result.published_flops]
-    if published:
-        record = max(published, key=lambda result: (result.published or {})["top_1_accuracy"])
-        sentences += _against_record(record, frontier)
-    return sentences
+    if len(results) > 1:
+        described = "; ".join(map(_described, frontier(results)))
+        sentences.append(f"No other model is both cheaper and more accurate than these: {described}.")
+    published = [result for result in results if result.published]
+    if not published:
+        return sentences
+    record = max(published, key=published_accuracy)
+    goal, reckoned = published_accuracy(record), record.published_flops or 0.0
+    about = f"the best published top-1 ({record.model}, {percent(goal)})"
+    if (cheapest := cheapest_above(results, goal)) is None:
+        return [*sentences, f"None is above {about} by more than two standard errors."]
+    flops = cheapest.training["train_flops"]
+    return [
+        *sentences,
+        f"The cheapest one that is above {about} by more than two standard errors is {cheapest.model}: "
+        f"{compute(flops)} beside a reckoned {compute(reckoned)}, {reckoned / flops:.3g} times its own.",
+    ]
 
 
 def _described(result: Result) -> str:
     flops, accuracy = result.training["train_flops"], result.evaluation["top_1_accuracy"]
     return f"{result.model} ({compute(flops)}, {percent(accuracy)})"
-
-
-def _dominates(first: Result, second: Result) -> bool:
-    cheaper = first.training["train_flops"] <= second.training["train_flops"]
-    return cheaper and bool(first.evaluation["top_1_accuracy"] > second.evaluation["top_1_accuracy"])
-
-
-def _against_record(record: Result, frontier: Sequence[Result]) -> list[str]:
-    """Compares the best published accuracy with the cheapest model that is clearly above it."""
-    published, cost = (record.published or {})["top_1_accuracy"], record.published_flops or 0.0
-    for result in frontier:
-        low = result.evaluation["top_1_accuracy"] - CLEAR * result.standard_error("top_1_accuracy")
-        if low > published:
-            flops = result.training["train_flops"]
-            return [
-                f"The cheapest one that is above the best published top-1 ({record.model}, {percent(published)}) by "
-                f"more than two standard errors is {result.model}: {compute(flops)} beside a reckoned "
-                f"{compute(cost)}, {cost / flops:.3g} times its own."
-            ]
-    return [f"None is clearly above the best published top-1 ({record.model}, {percent(published)}) yet."]
 
 
 def _learning(result: Result, learning: Learning) -> str:
