@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -80,6 +81,15 @@ def test_the_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with (folder / "classes.csv").open(newline="") as file:
         found = [(row["label"], row["wnid"], row["words"]) for row in csv.DictReader(file)]
     assert found == [(str(label), each.wnid, each.words) for label, each in enumerate(CLASSES)]
+
+
+def test_the_page_says_that_flips_were_averaged(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project / "metrics" / "tiny" / "training.json"
+    about = json.loads(path.read_text())
+    for flip_averaging in (True, False):
+        path.write_text(json.dumps(about | {"flip_averaging": flip_averaging}))
+        export.main(["tiny", "--root", str(project), "--format", "keras"])
+        assert ("mirror image" in capsys.readouterr().out) is flip_averaging
 
 
 def test_only_what_was_asked_for(project: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 from tests.tiny_archive import WNIDS
 from tests.tiny_records import CLASSES, REPOSITORY
@@ -110,6 +111,24 @@ def test_the_best_model_is_asked_unless_one_is_named(trained, pictures, ask, tmp
     picture = pictures / "0.jpg"
     for words, name in (([], "better"), (["--model", "tiny"], "tiny"), (["--model", "unscored"], "unscored")):
         assert ask("--root", copy, *words, picture)[1][0]["model"] == name
+
+
+def test_flips_are_averaged_where_they_were_in_the_evaluation(trained, pictures, ask, tmp_path) -> None:
+    copy = shutil.copytree(trained, tmp_path / "copy")
+    path = copy / "metrics" / "tiny" / "training.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"flip_averaging": True}))
+    answers, mirrored = [], tmp_path / "mirrored.png"
+    PIL.ImageOps.mirror(PIL.Image.open(pictures / "1.jpg").convert("RGB")).save(mirrored)
+    for root in (copy, trained):
+        for picture in (pictures / "1.jpg", mirrored):
+            (answer,) = ask("--root", root, picture)[1]
+            answers.append(
+                np.log([each["probability"] for each in sorted(answer["top"], key=lambda each: each["wnid"])])
+            )
+    averaged, of_mirrored, one, other = (each - each.mean() for each in answers)
+    np.testing.assert_allclose(averaged, (one + other) / 2, atol=1e-4)
+    np.testing.assert_allclose(averaged, of_mirrored, atol=1e-4)
+    assert np.abs(one - other).max() > 1e-3
 
 
 @pytest.mark.parametrize(

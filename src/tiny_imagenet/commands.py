@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.strict_yaml import nearest
@@ -44,11 +44,19 @@ def add_root_argument(parser: argparse.ArgumentParser) -> None:
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model that `dvc repro` left in a checkout, and what its answers mean."""
+    """A model that `dvc repro` left in a checkout, and what its answers mean.
+
+    Attributes:
+        name: Its key in params.yaml.
+        folder: Where it lies.
+        manifest: The data it was trained on.
+        flip_averaging: Whether it was evaluated by the mean of its logits for an image and for its mirror image.
+    """
 
     name: str
     folder: Path
     manifest: Manifest
+    flip_averaging: bool
 
     def load(self) -> keras.Model:
         """Loads it; imports TensorFlow.
@@ -73,13 +81,17 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
         raise InputError(root / "models", "holds no trained model", "run `dvc repro`, or name a checkout with --root")
     if name is not None and name not in found:
         raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, found))
-    name = name or max(found, key=lambda each: _top_1_accuracy(root / "metrics" / each / "evaluation.json"))
-    return TrainedModel(name, found[name], load_manifest(root / "data" / "records"))
+    name = name or max(found, key=lambda each: float(_metrics(root, each, "evaluation").get("top_1_accuracy", 0)))
+    flip_averaging = bool(_metrics(root, name, "training").get("flip_averaging", False))
+    return TrainedModel(name, found[name], load_manifest(root / "data" / "records"), flip_averaging)
 
 
-def _top_1_accuracy(path: Path) -> float:
-    """Returns what an evaluation says; 0 where there is none."""
+def _metrics(root: Path, name: str, file: str) -> dict[str, Any]:
+    """Returns what a stage wrote of a model; nothing where it did not run."""
+    path = root / "metrics" / name / f"{file}.json"
     try:
-        return float(json.loads(path.read_text(encoding="utf-8"))["top_1_accuracy"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0.0
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(path, f"cannot be read: {error}", "run `dvc checkout`") from None

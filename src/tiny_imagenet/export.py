@@ -25,7 +25,7 @@ PAGE = """# {name}
 
 Classifies images of {dataset} into {num_classes} classes, named in `classes.csv`.
 In: float32 `(images, {size}, {size}, 3)`, red, green, blue, 0 to 255; nothing is to be normalised.
-Out: float32 logits `(images, {num_classes})`; their softmax gives the probabilities.
+Out: float32 logits `(images, {num_classes})`; their softmax gives the probabilities.{flip_averaging}
 
 | file | MB | ms an image alone | images a second in batches of {batch} | differs by |
 | :-- | --: | --: | --: | --: |
@@ -42,6 +42,9 @@ model = Interpreter("model.tflite").get_signature_runner()      # model(image=im
 
 `Interpreter` is `ai_edge_litert.interpreter.Interpreter`, which needs no TensorFlow, or `tensorflow.lite.Interpreter`.
 """
+
+FLIP_AVERAGING = """
+It was evaluated by the mean of the logits of an image and of its mirror image; to be as good, ask the files so too."""
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -97,6 +100,7 @@ def _page(trained: TrainedModel, measured: Sequence[Measured], device: str, num_
         dataset=manifest.dataset,
         num_classes=manifest.num_classes,
         size=manifest.image_size,
+        flip_averaging=FLIP_AVERAGING if trained.flip_averaging else "",
         batch=BATCH,
         rows="\n".join(map(_row, measured)),
         rounds=ROUNDS,

@@ -1,4 +1,7 @@
-"""The formats that a model can be handed on in: how each is written, and how whoever gets it opens it."""
+"""The formats that a model can be handed on in: how each is written, and how whoever gets it opens it.
+
+TFLite and not ONNX: TensorFlow brings the converter and the interpreter, and ONNX would be two packages more.
+"""
 
 from __future__ import annotations
 

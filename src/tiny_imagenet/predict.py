@@ -125,7 +125,7 @@ def _load_predictor(model: TrainedModel, batch_size: int) -> Callable[[np.ndarra
 
     strategy = devices.make_strategy("auto", "single", alone=True)
     with strategy.scope():
-        predict = make_predictor(model.load(), batch_size, strategy)
+        predict = make_predictor(model.load(), batch_size, strategy, flip_averaging=model.flip_averaging)
     predict(np.zeros((1, model.manifest.image_size, model.manifest.image_size, 3), np.uint8))
     return lambda images: top_predictions(predict(images))
 
