@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 from matplotlib.figure import Figure
 
 from tiny_imagenet.classes import short_names
+from tiny_imagenet.data_summary import load_data_report
 from tiny_imagenet.examples import choose_labels, draw_examples, draw_variants, first_examples, images_at
 from tiny_imagenet.figures import to_svg
 from tiny_imagenet.lifecycle import stage_process
@@ -16,8 +16,8 @@ from tiny_imagenet.mistakes import Predictions, confident_mistakes, confused_pai
 from tiny_imagenet.page import render_page
 from tiny_imagenet.params import as_flat, load_params
 from tiny_imagenet.reporting import best, draw_results, write_report
-from tiny_imagenet.results import load_data_report, load_predictions, load_result
-from tiny_imagenet.schema import Model, Params
+from tiny_imagenet.results import load_predictions, load_result
+from tiny_imagenet.schema import Model
 from tiny_imagenet.tables import as_text, make_tables
 from tiny_imagenet.tfrecords import Manifest, iterate_examples, load_manifest, verify_split
 
@@ -37,11 +37,11 @@ def main() -> None:
     predictions = {name: load_predictions(name, METRICS / name / "predictions.npz") for name in params.models}
     data_report = load_data_report(METRICS / "data.json")
     labels, unknown = choose_labels([item.words for item in manifest.classes], params.report.examples)
-    first = best(results).model
+    first, split = best(results).model, best(results).split
     pairs = confused_pairs(predictions[first], manifest.num_classes, PAIRS)
     mistakes = confident_mistakes(predictions[first], MISTAKES)
     figures = {name: to_svg(figure) for name, figure in draw_results(results).items()}
-    pictures = draw_pictures(params, manifest, labels, first, predictions[first])
+    pictures = draw_pictures(params.models[first], manifest, labels, split, predictions[first])
     shown = {each.position for each in (*mistakes, *(each for pair in pairs for each in pair.mistakes))}
     page = render_page(
         manifest=manifest,
@@ -50,35 +50,28 @@ def main() -> None:
         figures=figures | {name: to_svg(figure) for name, figure in pictures.items()},
         pairs=pairs,
         mistakes=mistakes,
-        images=images_at(iterate_examples(RECORDS, manifest, "val"), shown),
+        images=images_at(iterate_examples(RECORDS, manifest, split), shown),
         unknown_examples=unknown,
         data_report=data_report,
-        parameters={name: describe(params, model) for name, model in params.models.items()},
+        parameters={name: as_flat(model) for name, model in params.models.items()},
     )
     write_report(REPORTS, results, page, figures, pictures)
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
 
 
-def describe(params: Params, model: Model) -> dict[str, Any]:
-    """Returns a model's effective parameters by their names in params.yaml."""
-    about = {"architecture": model.architecture, "arguments": model.arguments, "recipe": model.recipe_name}
-    return {**as_flat(about), "seed": params.seed, **as_flat(model.recipe)}
-
-
 def draw_pictures(
-    params: Params, manifest: Manifest, labels: list[int], model: str, predictions: Predictions
+    model: Model, manifest: Manifest, labels: list[int], split: str, predictions: Predictions
 ) -> dict[str, Figure]:
     """Draws the pictures that show images of the dataset: the model's guesses, and what augmentation does."""
     from tiny_imagenet import devices
 
     devices.make_strategy("cpu")  # a few images need no GPU
-    for split in ("train", "val"):
-        verify_split(RECORDS, manifest, split)
-    train, val = (first_examples(iterate_examples(RECORDS, manifest, split), labels) for split in ("train", "val"))
-    augmentation = dataclasses.asdict(params.models[model].recipe.augmentation)
-    names = short_names(manifest.classes)
-    pictures = draw_examples(val, predictions, names)
-    return pictures | {"augmentation": draw_variants(train, (params.seed, 0), **augmentation)}
+    for each in ("train", split):
+        verify_split(RECORDS, manifest, each)
+    train, scored = (first_examples(iterate_examples(RECORDS, manifest, each), labels) for each in ("train", split))
+    pictures = draw_examples(scored, predictions, short_names(manifest.classes))
+    augmentation = dataclasses.asdict(model.recipe.augmentation)
+    return pictures | {"augmentation": draw_variants(train, (model.seed, 0), **augmentation)}
 
 
 if __name__ == "__main__":

@@ -77,31 +77,44 @@ DATA_REPORT = {
 }
 
 
-def write_project(root: Path, words: Sequence[str], models: Mapping[str, int], **changes: Any) -> None:
+def write_project(
+    root: Path,
+    words: Sequence[str],
+    models: Mapping[str, int],
+    splits: Sequence[str] = ("train", "val"),
+    **changes: Any,
+) -> None:
     """Writes all that the report reads: params.yaml, records, and the results of models that ran so many epochs.
 
     Args:
         root: An existing folder.
         words: Of each class.
         models: Epochs trained, by model.
+        splits: Of the records.
         **changes: Of keys in params.yaml.
     """
     params = yaml.safe_load((Path(__file__).parents[1] / "params.yaml").read_text(encoding="utf-8"))
     params |= {"models": {name: {"architecture": "vgg", "recipe": "paper"} for name in models}} | changes
     (root / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
-    write_records(root / "data" / "records", words)
+    write_records(root / "data" / "records", words, splits=splits)
     for name, epochs in models.items():
         write_model(root, name, words, epochs=epochs)
     _write_json(root / "metrics" / "data.json", DATA_REPORT)
 
 
-def write_records(folder: Path, words: Sequence[str], dataset: str = "digits", images_per_class: int = 4) -> None:
-    """Writes train and val records of random images, one shard a split, the classes in turn."""
+def write_records(
+    folder: Path,
+    words: Sequence[str],
+    dataset: str = "digits",
+    images_per_class: int = 4,
+    splits: Sequence[str] = ("train", "val"),
+) -> None:
+    """Writes records of random images, one shard a split, the classes in turn."""
     folder.mkdir(parents=True)
     wnids = [f"n{label:08d}" for label in range(len(words))]
     random = np.random.default_rng(0)
-    splits = {}
-    for split in ("train", "val"):
+    written = {}
+    for split in splits:
         examples = [
             {
                 "image/encoded": jpeg(random.integers(0, 256, (8, 8, 3))),
@@ -116,9 +129,9 @@ def write_records(folder: Path, words: Sequence[str], dataset: str = "digits", i
             for number in range(images_per_class)
             for label in range(len(words))
         ]
-        splits[split] = Split(len(examples), (write_shard(folder / f"{split}-00000-of-00001.tfrecord", examples),))
+        written[split] = Split(len(examples), (write_shard(folder / f"{split}-00000-of-00001.tfrecord", examples),))
     classes = tuple(Class(wnid, text) for wnid, text in zip(wnids, words, strict=True))
-    write_manifest(folder, Manifest(dataset, 64, classes, splits, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)))
+    write_manifest(folder, Manifest(dataset, 64, classes, written, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)))
 
 
 def jpeg(blocks: np.ndarray) -> bytes:

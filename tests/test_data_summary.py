@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.synthetic_results import DATA_REPORT
 
 from tiny_imagenet.classes import Class
-from tiny_imagenet.data_summary import summarize_data
+from tiny_imagenet.data_summary import load_data_report, summarize_data
+from tiny_imagenet.errors import InputError
 
 CLASSES = [Class("n00000000", "n00000000"), Class("n00000001", "one, uno"), Class("n00000002", "one")]
 
@@ -52,3 +56,16 @@ def test_clean_data_is_said_to_be_so() -> None:
     report["identical_files"]["train_and_val"]["contents"] = 0
     report["identical_files"]["train_and_val"]["contents_of_several_classes"] = 0
     assert "No image occurs twice." in summarize_data(report, CLASSES)["remarks"]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [("[]", "is not a JSON object"), ("{", "cannot be read"), ('{"splits": {}}', "lacks 'train_mean'")],
+)
+def test_a_damaged_report_is_told_in_one_line(tmp_path: Path, content: str, what: str) -> None:
+    path = tmp_path / "data.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=rf"data\.json: {what}.*; run `dvc repro`"):
+        load_data_report(path)
+    path.write_text(json.dumps(DATA_REPORT))
+    assert load_data_report(path) == DATA_REPORT

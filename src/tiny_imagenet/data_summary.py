@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from tiny_imagenet.classes import Class, short_names
+from tiny_imagenet.errors import InputError
 from tiny_imagenet.tables import NONE, Number, Table
 
+KEYS = (
+    *("splits", "train_mean", "train_std", "identical_files", "identical_pixels_of_different_files"),
+    *("classes_without_words", "classes_of_equal_words", "classes_of_equal_first_word"),
+)
 KINDS = (("identical_files", "the same file"), ("identical_pixels_of_different_files", "the same pixels"))
+
+
+def load_data_report(path: Path) -> dict[str, Any]:
+    """Reads preprocess's report on the data.
+
+    Raises:
+        InputError: It is missing or no JSON object.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(path, f"cannot be read ({error})", "run `dvc repro`") from None
+    if not isinstance(content, dict):
+        raise InputError(path, "is not a JSON object", "run `dvc repro`")
+    if lacking := [key for key in KEYS if key not in content]:
+        raise InputError(path, f"lacks {lacking[0]!r}", "run `dvc repro`")
+    return content
 
 
 def summarize_data(report: Mapping[str, Any], classes: Sequence[Class]) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tiny_imagenet.mistakes import Mistake, Pair, Predictions
 from tiny_imagenet.params import as_flat
 from tiny_imagenet.reporting import best
 from tiny_imagenet.results import Result, Row
-from tiny_imagenet.tables import Number, is_short, make_tables
+from tiny_imagenet.tables import HOLDOUT, Number, is_short, make_tables
 from tiny_imagenet.tfrecords import Manifest
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -56,7 +56,7 @@ def render_page(
         images: The JPEGs that `pairs` and `mistakes` speak of, by their place in the split.
         unknown_examples: Names asked for that no class of the dataset has.
         data_report: What preprocess found in the data.
-        parameters: The effective parameters of each model.
+        parameters: The effective parameters of each model, flat.
     """
     names = short_names(manifest.classes)
     style, *scripts = ((TEMPLATES / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", "matrix.js"))
@@ -72,6 +72,7 @@ def render_page(
             short=[result for result in results if is_short(result)],
             versions=_beside({result.model: result.training["versions"] for result in results}),
             tables=make_tables(results),
+            holdout=HOLDOUT,
             remarks=discuss(results, best(results), predictions, names, pairs),
             figures={name: inline(svg, name) for name, svg in figures.items()},
             architectures=_architectures(results),
@@ -83,7 +84,7 @@ def render_page(
             per_class={result.model: _extremes(result) for result in results},
             matrix=_matrix(manifest, predictions, best(results).model),
             data=summarize_data(data_report, manifest.classes),
-            parameters=_beside(parameters),
+            parameters=_beside({name: _shortened(flat) for name, flat in parameters.items()}),
             style=Markup(style),
             script=Markup(script),
             script_hash=_base64(hashlib.sha256(script.encode()).digest()),
@@ -174,6 +175,11 @@ def _beside(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [(key, [column.get(key, "") for column in columns]) for key in keys]
     return {"headers": list(nodes), "rows": [(key, row, any(cell != row[0] for cell in row)) for key, row in rows]}
+
+
+def _shortened(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a model's parameters by the keys that `models.NAME` takes in params.yaml."""
+    return {key.removeprefix("recipe."): value for key, value in flat.items() if key != "name"}
 
 
 def _value(value: object) -> str:

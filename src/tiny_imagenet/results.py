@@ -43,10 +43,6 @@ PER_CLASS = Columns(
 )
 CALIBRATION = Columns(numbers=("num_images", "confidence", "accuracy"))
 FRACTIONS = ("accuracy", "confidence", "ece")  # how the names end of what lies between 0 and 1
-DATA_REPORT = (
-    *("splits", "train_mean", "train_std", "identical_files", "identical_pixels_of_different_files"),
-    *("classes_without_words", "classes_of_equal_words", "classes_of_equal_first_word"),
-)
 TRAIN_FLOPS_PER_MAC = 6  # as model_summary.py counts, which would import Keras here
 PREDICTIONS = ("label", "top_5", "top_5_probability")
 
@@ -63,6 +59,11 @@ class Result:
     per_class: list[Row]
     calibration: list[Row]
     published: Mapping[str, float] | None
+
+    @property
+    def split(self) -> str:
+        """The split that the model was scored on: "val" or "holdout"; older results do not say."""
+        return str(self.evaluation.get("split", "val"))
 
     @property
     def flip_averaging(self) -> bool:
@@ -125,23 +126,6 @@ def load_predictions(model: str, path: Path) -> dict[str, np.ndarray]:
             return {key: arrays[key] for key in PREDICTIONS}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise _damaged(model, path, f"cannot be read ({error})") from None
-
-
-def load_data_report(path: Path) -> Row:
-    """Reads preprocess's report on the data.
-
-    Raises:
-        InputError: It is missing or no JSON object.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(path, f"cannot be read ({error})", "run `dvc repro`") from None
-    if not isinstance(content, dict):
-        raise InputError(path, "is not a JSON object", "run `dvc repro`")
-    if lacking := [key for key in DATA_REPORT if key not in content]:
-        raise InputError(path, f"lacks {lacking[0]!r}", "run `dvc repro`")
-    return content
 
 
 def _read_json(model: str, path: Path, columns: Columns) -> Row:

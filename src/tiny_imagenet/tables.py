@@ -11,6 +11,7 @@ from tiny_imagenet.seeds import ACCURACIES, Group, repeated
 
 NONE = "–"
 SHORT, FLIPPED, PRETRAINED = "*", "†", "‡"
+HOLDOUT = "Scored on the hold-out that was cut from train, to tune on: where it says val, that is meant."
 TEXT_WIDTH = 110  # characters
 
 
@@ -60,6 +61,8 @@ def _notes(results: Sequence[Result], *, any_published: bool) -> list[str]:
     ]
     objective = "Objective: loss (mean cross-entropy) plus the L2 term"
     notes.append(f"{objective}; the published loss includes it, so compare that." if any_published else f"{objective}.")
+    if any(result.split != "val" for result in results):
+        notes.append(HOLDOUT)
     if any(is_short(result) for result in results):
         beside = ": not comparable with the published figures" if any_published else ""
         notes.append(f"{SHORT} Trained for fewer epochs than the recipe says{beside}.")

@@ -127,3 +127,12 @@ def test_damaged_predictions_are_named(project: Path, monkeypatch: pytest.Monkey
     with pytest.raises(InputError, match=r"metrics/vgg/predictions\.npz: results of the model 'vgg': cannot be read"):
         run_here(project, monkeypatch)
     path.write_bytes(held)
+
+
+def test_results_on_the_hold_out_are_shown_with_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_project(tmp_path, ["zero", "one"], {"vgg": 5}, splits=("train", "holdout"))
+    path = tmp_path / "metrics" / "vgg" / "evaluation.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"split": "holdout"}))
+    run_here(tmp_path, monkeypatch)
+    for name in ("index.html", "table.md"):
+        assert "Scored on the hold-out" in (tmp_path / "reports" / name).read_text(encoding="utf-8")
