@@ -73,6 +73,7 @@ def test_boxes_are_erased_with_the_probability_and_by_the_papers_sizes(probabili
     chosen = area > 0
     assert abs(chosen.mean() - probability) <= 5 * math.sqrt(probability * (1 - probability) / BATCH)
     if probability:
+        assert boxes[:, 2:].max() == 63  # torchvision erases no whole row or column
         assert 0.018 < area[chosen].min() < area[chosen].max() < 0.34
         assert 0.25 < tall[chosen].min() < 0.35
         assert 2.9 < tall[chosen].max() < 3.9
