@@ -7,6 +7,7 @@ or one on more devices, would drop other units. Here a replica takes its rows of
 from __future__ import annotations
 
 import math
+import threading
 from functools import partial
 
 import keras
@@ -24,18 +25,19 @@ class BatchDropout:
     """
 
     def __init__(self, model: keras.Model, seed: int) -> None:
-        self._step = self._part = tf.constant(0)
+        self._now = threading.local()  # each replica has its thread, and they take turns in the middle of a model
+        self.set(tf.constant(0), tf.constant(0))
         for number, layer in enumerate(model.layers, 1):
             if isinstance(layer, keras.layers.Dropout):
                 layer.call = partial(self._drop, layer.rate, seed + 7919 * number)
 
     def set(self, step: tf.Tensor, part: tf.Tensor) -> None:
         """Says which step's masks come next, and which part of the batch (the replica's number) they are for."""
-        self._step, self._part = step, part
+        self._now.step, self._now.part = step, part
 
     def _drop(self, rate: float, seed: int, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or not rate:
             return inputs
-        first = tf.cast(self._part, tf.int64) * math.prod(inputs.shape)
-        kept = uniform(tf.stack([seed, self._step]), inputs.shape, first) >= rate
+        first = tf.cast(self._now.part, tf.int64) * math.prod(inputs.shape)
+        kept = uniform(tf.stack([seed, self._now.step]), inputs.shape, first) >= rate
         return tf.where(kept, inputs * (1.0 / (1.0 - rate)), tf.zeros_like(inputs))
