@@ -81,9 +81,10 @@ class Browser:
         size = {"width": width, "height": height, "deviceScaleFactor": 2 if mobile else 1, "mobile": mobile}
         self.call("Emulation.setDeviceMetricsOverride", **size)
 
-    def prefer(self, scheme: str) -> None:
-        """Has the system prefer "light" or "dark"."""
-        self.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+    def prefer(self, scheme: str, media: str = "screen") -> None:
+        """Has the system prefer "light" or "dark", and show the page as on "screen" or in "print"."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     def evaluate(self, expression: str) -> Any:
         """Returns the value of a JavaScript expression in the page, of what it promises if that is a promise."""

@@ -58,6 +58,12 @@ def test_a_loss_that_rose_while_the_train_loss_fell_is_overfitting() -> None:
     assert rising_too.verdict == "finished"
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_noise_about_a_plateau_is_not_overfitting(seed: int) -> None:
+    flat = np.random.default_rng(seed).normal(3, 0.02, 40)
+    assert judge(history(flat, np.linspace(5, 1, 40))).verdict != "overfitting"
+
+
 def test_few_epochs_say_nothing() -> None:
     assert judge(history(np.array([5.0]), np.array([5.0]))).verdict == "too few epochs"
     assert judge(history(np.linspace(5, 3, 4), np.linspace(5, 3, 4))).verdict == "too few epochs"

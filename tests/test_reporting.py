@@ -92,6 +92,13 @@ def test_best_is_the_highest_top_1(results: list[Result]) -> None:
     assert best(results[::-1]).model == "vgg"
 
 
+def test_best_is_a_pretrained_model_only_among_its_like(tmp_path: Path, results: list[Result]) -> None:
+    change(tmp_path / "metrics/vgg/training.json", pretrained="imagenet")
+    pretrained = load(tmp_path, "vgg")
+    assert best([pretrained, results[1]]).model == "small"
+    assert best([pretrained]).model == "vgg"
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_a_metric_that_is_no_number_is_refused(tmp_path: Path, value: float) -> None:
     write_model(tmp_path, "vgg", WORDS)

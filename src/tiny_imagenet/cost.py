@@ -146,7 +146,7 @@ def _label(figure: Figure, axes: Axes, points: Sequence[Point], metric: str, lev
             tried.append((round(hidden, 3), len(tried), (distance * side, distance * height), box))
         _, place, offset, box = min(tried, key=lambda each: each[:2])
         _write(axes, point, metric, offset, line=place >= len(DIRECTIONS))
-        taken.append(box)
+        taken.append(box.padded(3))
 
 
 def _write(axes: Axes, point: Point, metric: str, offset: tuple[int, int], *, line: bool = False) -> Annotation:

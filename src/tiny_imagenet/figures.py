@@ -16,6 +16,8 @@ from matplotlib.ticker import MaxNLocator
 INK, MUTED, RULE, PAPER = "#1f2328", "#656d76", "#d1d9e0", "#ffffff"
 COLOURS = ("#3a7cc4", "#d9772b", "#2f9d78", "#b8538f", "#8a6fd1", "#a8862a", "#c8504b", "#4b97a8")
 
+HERE, THERE = 30, 80  # where the columns of figures beside the bars end, in typographic points
+
 STYLE: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],
@@ -139,14 +141,14 @@ def draw_accuracy(
             value, error = 100.0 * evaluation[metric], 100.0 * evaluation[metric + "_error"]
             label = metric[:5].replace("_", "-") if row == 0 else None
             axes.barh(y, value, 0.34, xerr=error, color=colour, ecolor=INK, alpha=0.75, label=label)
-            _beside(axes, 1.1, y, f"{value:.1f}", INK)
+            _beside(axes, HERE, y, f"{value:.1f}", INK)
             if name in published:
                 axes.plot(100.0 * published[name][metric], y, **diamond)
-                _beside(axes, 1.3, y, f"{100.0 * published[name][metric]:.1f}", MUTED)
+                _beside(axes, THERE, y, f"{100.0 * published[name][metric]:.1f}", MUTED)
     if published:
         axes.plot([], [], label="published", **diamond)
-        _beside(axes, 1.3, -0.62, "published", MUTED)
-        _beside(axes, 1.1, -0.62, "here", MUTED)
+        _beside(axes, THERE, -0.62, "published", MUTED)
+        _beside(axes, HERE, -0.62, "here", MUTED)
     axes.set_yticks(range(len(evaluations)), list(evaluations), color=INK)
     axes.set_ylim(len(evaluations) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
@@ -155,10 +157,20 @@ def draw_accuracy(
     return figure
 
 
-def _beside(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
-    """Writes to the right of the axes: x in fractions of their width, y in their data's units."""
-    place = axes.get_yaxis_transform()
-    axes.text(x, y, text, color=colour, transform=place, ha="right", va="center", fontsize=8, clip_on=False)
+def _beside(axes: Axes, right: int, y: float, text: str, colour: str) -> None:
+    """Writes to the right of the axes, so many typographic points from them; y in their data's units."""
+    axes.annotate(
+        text,
+        (1.0, y),
+        (right, 0),
+        xycoords=axes.get_yaxis_transform(),
+        textcoords="offset points",
+        annotation_clip=False,
+        color=colour,
+        ha="right",
+        va="center",
+        fontsize=8,
+    )
 
 
 @rc_context(STYLE)

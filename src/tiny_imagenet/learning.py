@@ -22,8 +22,8 @@ class Learning:
     """How a training ended; losses are cross-entropies without the L2 term.
 
     Attributes:
-        verdict: "still learning": the val loss clearly falls. "overfitting": it clearly rose since its lowest, while
-            the train loss fell. "finished": neither.
+        verdict: "still learning": the val loss clearly falls. "overfitting": its mean over the window is clearly
+            above the lowest such mean, while the train loss fell. "finished": neither.
         epochs: All.
         window: How many of the last ones the trend is of.
         change: Of the val loss over the window, by a straight line.
@@ -67,18 +67,18 @@ def judge(history: History) -> Learning:
         "train_last": train[-1],
         "gap": history[-1]["top_1_accuracy"] - history[-1]["val_top_1_accuracy"],
     }
-    return Learning(verdict=_verdict(found), **found)
+    return Learning(verdict=_verdict(found, val), **found)
 
 
-def _verdict(found: Mapping[str, Any]) -> Verdict:
+def _verdict(found: Mapping[str, Any], val: Sequence[float]) -> Verdict:
     if found["epochs"] < LEAST:
         return "too few epochs"
     if found["change"] < -CLEAR * found["change_error"]:
         return "still learning"
-    scatter = _scatter(found["change_error"], found["window"])
-    rose = found["last"] - found["lowest"] > CLEAR * scatter
-    early = found["lowest_epoch"] <= found["epochs"] - found["window"]
-    return "overfitting" if rose and early and found["train_last"] < found["train_at_lowest"] else "finished"
+    # Means over a window, since the lowest of many noisy epochs is low by chance.
+    means = np.convolve(val, np.full(found["window"], 1 / found["window"]), "valid")
+    rose = means[-1] - means.min() > CLEAR * _scatter(found["change_error"], found["window"])
+    return "overfitting" if rose and found["train_last"] < found["train_at_lowest"] else "finished"
 
 
 def trend(values: Sequence[float]) -> tuple[float, float]:

@@ -43,7 +43,7 @@ for (const field of document.querySelectorAll("input[data-filters]")) {
   });
 }
 
-// On paper nothing can be opened.
+// On paper nothing can be opened; what is there once a model stays as it is.
 addEventListener("beforeprint", () => {
-  for (const details of document.querySelectorAll("details")) details.open = true;
+  for (const details of document.querySelectorAll("details:not([data-model])")) details.open = true;
 });
