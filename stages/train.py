@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
 from pathlib import Path
 
 from tiny_imagenet.files import sha256_of
 from tiny_imagenet.lifecycle import StopRequest, stage_process
-from tiny_imagenet.params import as_flat, load_params
+from tiny_imagenet.params import as_flat, describe, load_params
 from tiny_imagenet.schema import Model, Params
 from tiny_imagenet.tfrecords import MANIFEST, load_manifest
 
@@ -20,19 +19,9 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also in an ex
 def main(name: str) -> None:
     """Trains a model of params.yaml, going on from the checkpoint that a killed run with the same inputs left."""
     params = load_params()
-    chosen = params.model(name)
     load_manifest(RECORDS)
-    about = {
-        "model": name,
-        "architecture": chosen.architecture,
-        "arguments": chosen.arguments,
-        "recipe": chosen.recipe_name,
-        "recipe_epochs": chosen.recipe_epochs,
-        **dataclasses.asdict(chosen.recipe),
-        "dataset": params.dataset_name,
-        "seed": chosen.seed,
-    }
-    train(params, chosen, about)
+    chosen = params.model(name)
+    train(params, chosen, describe(chosen, params.dataset_name))
 
 
 def train(params: Params, chosen: Model, about: dict[str, object]) -> None:

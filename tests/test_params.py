@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from tests.tiny_records import REPOSITORY, run_stage, shrunk_params
 
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.params import Params, architectures, as_flat, load_params
+from tiny_imagenet.schema import Augmentation, Recipe
 
 CROP = "      random_resized_crop"
 
@@ -37,14 +39,16 @@ def replaced(old: str, new: str) -> str:
 
 def test_the_file_of_the_repository_is_good(load: Callable[[str], Params]) -> None:
     params = load(REAL)
-    assert list(params.models) == ["logistic_regression", "fully_connected", "simple_cnn", "vgg"]
-    assert {name: model.recipe.l2 for name, model in params.models.items()} == {
+    report = {name: model.recipe for name, model in params.models.items() if model.recipe_name == "paper"}
+    assert {name: recipe.l2 for name, recipe in report.items()} == {
         "logistic_regression": 0.0,
         "fully_connected": 0.0,
         "simple_cnn": 0.0005,
         "vgg": 0.0005,
     }
-    assert {model.recipe_epochs for model in params.models.values()} == {40}
+    assert {params.models[name].recipe_epochs for name in report} == {40}
+    assert [params.models[name].seed for name in ("minutes", "minutes_2", "minutes_3")] == [1, 2, 3]
+    assert len({str(params.models[name].arguments) for name in ("minutes", "minutes_2", "minutes_3")}) == 1
     assert params.published["vgg"].top_1_accuracy == 0.245
 
 
@@ -148,7 +152,7 @@ def test_an_override_holds_for_all_models(load: Callable[[str], Params], key: st
         assert getattr(model.recipe, key) == value
         rest = as_flat(before.models[name].recipe) | {key: value}
         assert as_flat(model.recipe) == rest
-        assert model.recipe_epochs == 40
+        assert model.recipe_epochs == before.models[name].recipe_epochs
 
 
 def test_a_models_own_key_holds_for_it_alone(load: Callable[[str], Params]) -> None:
@@ -174,6 +178,18 @@ def test_an_unknown_model_is_named_with_the_nearest(load: Callable[[str], Params
 def test_architectures_are_the_files() -> None:
     assert {"logistic_regression", "transfer", "vgg"} <= set(architectures())
     assert not any(name.startswith("_") for name in architectures())
+
+
+def test_every_recipe_of_the_repository_can_be_used(load: Callable[[str], Params]) -> None:
+    for name in ("paper", "minutes", "gpu", "transfer"):
+        text = replaced("  vgg:", f"  mine:\n    architecture: resnet\n    recipe: {name}\n  vgg:")
+        assert load(text).models["mine"].recipe_name == name
+
+
+def test_paper_names_every_key_of_a_recipe() -> None:
+    paper = yaml.safe_load(REAL)["recipes"]["paper"]
+    assert set(paper) == {each.name for each in dataclasses.fields(Recipe)}
+    assert set(paper["augmentation"]) == {each.name for each in dataclasses.fields(Augmentation)}
 
 
 def test_flat_keys_are_dotted() -> None:

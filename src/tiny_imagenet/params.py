@@ -43,6 +43,20 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     )
 
 
+def describe(model: Model, dataset_name: str) -> dict[str, Any]:
+    """Returns all that is set for a model, as its results and its run tell it: the recipe's keys beside its own."""
+    return {
+        "model": model.name,
+        "architecture": model.architecture,
+        "arguments": model.arguments,
+        "recipe": model.recipe_name,
+        "recipe_epochs": model.recipe_epochs,
+        **dataclasses.asdict(model.recipe),
+        "dataset": dataset_name,
+        "seed": model.seed,
+    }
+
+
 def as_flat(value: Any, prefix: str = "") -> dict[str, Any]:
     """Returns a dataclass as one flat mapping with dotted keys, as a tracking server shows parameters."""
     if not dataclasses.is_dataclass(value) and not isinstance(value, Mapping):
