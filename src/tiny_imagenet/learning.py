@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-LEAST = 5  # epochs: fewer say nothing
-SHARE = 5  # the trend is that of the last fifth of the epochs, of three at least
+LEAST = 8  # epochs: fewer say nothing
+SHARE = 5  # the trend is that of the last fifth of the epochs, of four at least
 CLEAR = 2.0  # standard errors
 
 History = Sequence[Mapping[str, float]]
@@ -52,7 +52,7 @@ class Learning:
 def judge(history: History) -> Learning:
     """Judges a training by its rows of history.csv."""
     val, train = ([row[key] for row in history] for key in ("val_loss", "loss"))
-    window = min(len(val), max(3, math.ceil(len(val) / SHARE)))
+    window = min(len(val), max(4, math.ceil(len(val) / SHARE)))
     change, error = trend(val[-window:])
     best = int(np.argmin(val))
     found: dict[str, Any] = {
