@@ -150,7 +150,7 @@ def _learning(result: Result, learning: Learning) -> str:
     window = f"over the last {learning.window} of {last} epochs"
     said = {
         "still learning": f"was still learning: its val loss fell {window} ({change})",
-        "finished": f"was done: its val loss shows no clear fall {window} ({change})",
+        "finished": f"shows no clear fall of its val loss any more {window} ({change})",
         "overfitting": f"overfits: its val loss was lowest at epoch {learning.lowest_epoch} ({learning.lowest:.3f}) "
         f"and ended at {learning.last:.3f}, while its train loss fell from {learning.train_at_lowest:.3f} to "
         f"{learning.train_last:.3f}",
