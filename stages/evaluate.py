@@ -1,4 +1,4 @@
-"""evaluate NAME: models/NAME/model.keras on val or the hold-out -> metrics/NAME/, its run; on test -> submission.txt."""
+"""evaluate NAME: models/NAME/model.keras on val or the hold-out -> metrics/NAME/, the run; on test: submission.txt."""
 
 from __future__ import annotations
 
