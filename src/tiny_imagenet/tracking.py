@@ -16,6 +16,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 import numpy as np
@@ -27,7 +28,7 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
 
-from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.files import locked
 from tiny_imagenet.lifecycle import Stopped
 
@@ -175,6 +176,24 @@ def log_evaluation(root: Path, experiment: str, run_id: str, metrics: Mapping[st
         client.log_artifacts(run_id, str(folder), "evaluation")
     except Exception as error:  # the files have the values: a store that is gone must not fail the stage
         print(f"warning: tracking: the evaluation was not logged ({_first_line(error)})", file=sys.stderr)
+
+
+def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, str]:
+    """Fetches what `log_evaluation` added to a run; returns where it lies, and the digest of the data's manifest.
+
+    Raises:
+        InputError: The store has no such run, or nothing was added to it.
+    """
+    uri = _store_uri(root.resolve())
+    todo = "name a run that was evaluated, and with --root the checkout whose store has it"
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise InputError(uri.removeprefix(SQLITE), "no such store", todo)  # the client would make one
+    try:
+        client = MlflowClient(uri)
+        path = client.download_artifacts(run_id, "evaluation", str(folder))
+        return Path(path), client.get_run(run_id).data.tags.get("dataset.sha256", "")
+    except (MlflowException, OSError) as error:
+        raise InputError(f"run {run_id}", f"no evaluation of it is in the store ({_first_line(error)})", todo) from None
 
 
 def _now() -> int:
