@@ -17,7 +17,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui test test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui compare test test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -38,6 +38,9 @@ ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
 	@mkdir -p mlruns
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri $(STORE) --default-artifact-root file://$(CURDIR)/mlruns/artifacts \
 		--host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
+
+compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run's id)
+	@python -m tiny_imagenet.compare $(A) $(B) $(ARGS)
 
 test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
 	pytest -m "not slow"

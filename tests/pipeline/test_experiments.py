@@ -104,6 +104,25 @@ def test_metrics_diff(project, dropout):
     assert project.dvc_json("metrics", "diff", "--json") == {}
 
 
+def test_compare(project, dropout):
+    first, second = f"HEAD:{CHEAP}", f"dropout:{CHEAP}"
+    run_id = project.json(f"models/{CHEAP}/run.json")["run_id"]
+
+    def compare(*words: str) -> dict:
+        return json.loads(project.run("python", "-m", "tiny_imagenet.compare", "--json", *words, PYTHONPATH="src"))
+
+    found = compare(first, second)
+    assert found["parameters"] == {"dropout": [0.0, 0.1]}
+    assert found["num_images"] == project.json(f"metrics/{CHEAP}/evaluation.json")["num_images"]
+    shown = rows(project)["dropout"]["metrics"][f"metrics/{CHEAP}/evaluation.json"]["data"]
+    a, b = found["metrics"]["top_1_accuracy"]
+    assert (a, b) == (project.json(f"metrics/{CHEAP}/evaluation.json")["top_1_accuracy"], shown["top_1_accuracy"])
+    assert found["only_second"] - found["only_first"] == pytest.approx((b - a) * found["num_images"])
+    for same in (CHEAP, run_id):  # of the checkout, and of MLflow
+        assert compare(same, second) == found | {"first": same}
+    assert project.changes() == []
+
+
 def test_plots_show(workspace):
     plots = {name: plot for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
     curves = {name: plot["content"]["data"]["values"] for name, plot in plots.items() if "Confusion" not in name}
