@@ -32,6 +32,7 @@ def evaluate(params: Params, chosen: Model, models: Path, metrics: Path) -> None
 
     from tiny_imagenet import evaluation
     from tiny_imagenet.decoding import load_images
+    from tiny_imagenet.heatmap import confusion_png
     from tiny_imagenet.inference import make_predictor
     from tiny_imagenet.saved_models import load_model, load_run
     from tiny_imagenet.submission import write_submission
@@ -51,12 +52,8 @@ def evaluate(params: Params, chosen: Model, models: Path, metrics: Path) -> None
     scores = evaluation.score(logits, images.labels)
     evaluation.require_finite(scores, f"models.{name}")
     error, bins = evaluation.calibration(logits, images.labels, params.evaluation.calibration_bins)
-    results = {
-        "num_images": len(images.labels),
-        "objective": scores["loss"] + evaluation.l2_term(model),
-        **scores,
-        "ece": error,
-    }
+    objective = scores["loss"] + evaluation.l2_term(model)
+    results = {"num_images": len(images.labels), "objective": objective, **scores, "ece": error}
     evaluation.require_finite(results, f"models.{name}")
     top, probabilities = evaluation.top_predictions(logits)
     names = short_names(manifest.classes)
@@ -70,7 +67,8 @@ def evaluate(params: Params, chosen: Model, models: Path, metrics: Path) -> None
     write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in pairs])
     write_json(metrics / "evaluation.json", {"model": name, "split": split, **results})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
-    log_evaluation(ROOT, run["experiment"], run["run_id"], results, metrics)
+    pictures = {"confusion": confusion_png(f"{name}, {split}", images.labels, top[:, 0], names)}
+    log_evaluation(ROOT, run["experiment"], run["run_id"], results, metrics, pictures)
     top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
     print(f"{name}: {len(images.labels):,} {split} images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
 

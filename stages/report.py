@@ -1,27 +1,26 @@
-"""Stage report: builds the comparison table, results.json, the figures and the page under reports/."""
+"""Stage report: the comparison table, results.json, figures, page and the best model's card; maybe its registration."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
-from tiny_imagenet.classes import short_names
 from tiny_imagenet.data_summary import load_data_report
-from tiny_imagenet.examples import choose_labels, draw_examples, draw_variants, first_examples, images_at
+from tiny_imagenet.examples import choose_labels, draw_pictures, images_at
 from tiny_imagenet.figures import to_svg
 from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.mistakes import Predictions, confident_mistakes, confused_pairs
+from tiny_imagenet.mistakes import confident_mistakes, confused_pairs
+from tiny_imagenet.model_card import model_card
 from tiny_imagenet.page import render_page
 from tiny_imagenet.params import as_flat, load_params
 from tiny_imagenet.reporting import best, draw_results, write_report
 from tiny_imagenet.results import load_predictions, load_result
-from tiny_imagenet.schema import Model
 from tiny_imagenet.tables import as_text, make_tables
-from tiny_imagenet.tfrecords import Manifest, iterate_examples, load_manifest, verify_split
+from tiny_imagenet.tfrecords import iterate_examples, load_manifest
 
-RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports")
+RECORDS, MODELS, METRICS, REPORTS = Path("data/records"), Path("models"), Path("metrics"), Path("reports")
+ROOT = Path(os.environ.get("DVC_ROOT", "."))
 PAIRS, MISTAKES = 12, 12  # pairs of confused classes and confident mistakes that the page shows
 
 
@@ -41,7 +40,7 @@ def main() -> None:
     pairs = confused_pairs(predictions[first], manifest.num_classes, PAIRS)
     mistakes = confident_mistakes(predictions[first], MISTAKES)
     figures = {name: to_svg(figure) for name, figure in draw_results(results).items()}
-    pictures = draw_pictures(params.models[first], manifest, labels, split, predictions[first])
+    pictures = draw_pictures(params.models[first], RECORDS, manifest, labels, split, predictions[first])
     shown = {each.position for each in (*mistakes, *(each for pair in pairs for each in pair.mistakes))}
     page = render_page(
         manifest=manifest,
@@ -55,23 +54,14 @@ def main() -> None:
         data_report=data_report,
         parameters={name: as_flat(model) for name, model in params.models.items()},
     )
-    write_report(REPORTS, results, page, figures, pictures)
+    settings = as_flat(params.models[first].recipe)
+    card = model_card(best(results), results, settings, manifest, data_report, predictions[first], pairs)
+    write_report(REPORTS, results, page, card, figures, pictures)
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
+    if params.report.champion:
+        from tiny_imagenet.registry import name_champion  # MLflow takes seconds to import
 
-
-def draw_pictures(
-    model: Model, manifest: Manifest, labels: list[int], split: str, predictions: Predictions
-) -> dict[str, Figure]:
-    """Draws the pictures that show images of the dataset: the model's guesses, and what augmentation does."""
-    from tiny_imagenet import devices
-
-    devices.make_strategy("cpu")  # a few images need no GPU
-    for each in ("train", split):
-        verify_split(RECORDS, manifest, each)
-    train, scored = (first_examples(iterate_examples(RECORDS, manifest, each), labels) for each in ("train", split))
-    pictures = draw_examples(scored, predictions, short_names(manifest.classes))
-    augmentation = dataclasses.asdict(model.recipe.augmentation)
-    return pictures | {"augmentation": draw_variants(train, (model.seed, 0), **augmentation)}
+        print(name_champion(ROOT, best(results), MODELS / first, REPORTS / "card.md"))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ def train(params: Params, chosen: Model, about: dict[str, object]) -> None:
                 train_in_run(trainer, name, run, stop, resumed=bool(saved))
                 origin = {"run_id": run.run_id, "experiment": params.dataset_name}
                 write_results(trainer, about, MODELS / name, METRICS / name, origin)
-                run.log_model(trainer.model)
+                run.log_model(trainer.model, trainer.image_size)
             trainer.store.remove()
         else:
             train_along(trainer, stop)

@@ -1,3 +1,4 @@
+import io
 import os
 import shutil
 import signal
@@ -17,6 +18,7 @@ import pytest
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
+from PIL import Image
 from tests.tiny_records import REPOSITORY
 
 from tiny_imagenet import tracking
@@ -218,20 +220,30 @@ def test_a_store_that_does_not_answer_at_the_start_is_one_line(tmp_path: Path, m
 
 def test_an_evaluation_is_added_to_its_run(root: Path) -> None:
     with new_run(root) as run:
-        pass
+        for number, loss in enumerate((3.0, 1.0, 2.0), start=1):
+            run.log_epoch({"epoch": number, "val_loss": loss, "val_top_1_accuracy": 1 / loss, "lr": 0.1})
     folder = root / "metrics"
     folder.mkdir()
     (folder / "per_class.csv").write_text("a\n")
-    log_evaluation(root, "digits", run.run_id, {"loss": 0.5, "num_images": 7}, folder)
+    png = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(png, "PNG")
+    log_evaluation(root, "digits", run.run_id, {"loss": 0.5}, folder, {"confusion": png.getvalue()})
     found = run.client.get_run(run.run_id)
-    assert found.data.metrics == {"final_val_loss": 0.5, "final_val_num_images": 7.0}
     assert found.info.status == "FINISHED"
-    assert [file.path for file in run.client.list_artifacts(run.run_id, "evaluation")] == ["evaluation/per_class.csv"]
+    assert logged(run, "final_val_loss") == [(3, 0.5)]
+    assert logged(run, "best_val_loss") == [(2, 1.0)]
+    assert logged(run, "best_val_top_1_accuracy") == [(2, 1.0)]
+    assert not {"best_val_top_5_accuracy", "best_lr"} & found.data.metrics.keys()
+    files = [file.path for file in run.client.list_artifacts(run.run_id, "evaluation")]
+    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv"]
+    with Image.open(run.client.download_artifacts(run.run_id, files[0])) as picture:
+        assert picture.size == (40, 30)
+    assert any("confusion" in file.path for file in run.client.list_artifacts(run.run_id, "images"))  # in the charts
     assert len(list((root / "mlruns" / "artifacts").rglob("per_class.csv"))) == 1
 
 
 def test_an_evaluation_without_its_run_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log_evaluation(root, "digits", "0" * 32, {"loss": 0.5}, root)
+    log_evaluation(root, "digits", "0" * 32, {"loss": 0.5}, root, {})
     assert capsys.readouterr().err.startswith("warning: tracking: the evaluation was not logged (")
 
 

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
+from tiny_imagenet.classes import short_names
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.figures import draw_augmentation, draw_example
+from tiny_imagenet.schema import Model
+from tiny_imagenet.tfrecords import Manifest, iterate_examples, verify_split
 
 VARIANTS = 7  # shown of each augmented image
 FALLBACK = 3  # classes shown of a dataset that has none of those asked for
@@ -107,6 +111,25 @@ def guesses(predictions: Mapping[str, np.ndarray], example: Example, names: Sequ
         raise InputError("predictions.npz", "is of other val records", "run `dvc repro`")
     pairs = zip(predictions["top_5"][position], predictions["top_5_probability"][position], strict=True)
     return [(names[label], float(probability)) for label, probability in pairs]
+
+
+def draw_pictures(
+    model: Model,
+    records: Path,
+    manifest: Manifest,
+    labels: Sequence[int],
+    split: str,
+    predictions: Mapping[str, np.ndarray],
+) -> dict[str, Figure]:
+    """Draws what the page shows of the classes `labels`: the model's guesses on `split`, and what augmentation does."""
+    from tiny_imagenet import devices
+
+    devices.make_strategy("cpu")  # a few images need no GPU
+    for each in ("train", split):
+        verify_split(records, manifest, each)
+    train, scored = (first_examples(iterate_examples(records, manifest, each), labels) for each in ("train", split))
+    pictures = draw_examples(scored, predictions, short_names(manifest.classes))
+    return pictures | {"augmentation": draw_variants(train, (model.seed, 0), **asdict(model.recipe.augmentation))}
 
 
 def draw_examples(

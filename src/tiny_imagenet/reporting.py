@@ -1,4 +1,4 @@
-"""The report's files: the tables, results.json and history.csv for programs, the figures, the page."""
+"""The report's files: the tables, results.json and history.csv for programs, the figures, the page, the model card."""
 
 from __future__ import annotations
 
@@ -124,6 +124,7 @@ def write_report(
     folder: Path,
     results: Sequence[Result],
     page: str,
+    card: str,
     figures: Mapping[str, str],
     pictures: Mapping[str, Figure],
 ) -> None:
@@ -133,11 +134,12 @@ def write_report(
         folder: Where the files, figures/ and pictures/ go; others in it are left alone.
         results: The models' results.
         page: The page, HTML.
+        card: The best model's card, Markdown.
         figures: SVG by name.
         pictures: By name, those that hold images; written as PNG.
     """
     tables = "\n".join(as_markdown(table) for table in make_tables(results))
-    texts = {"table.md": tables, "results.json": as_json(results), "index.html": page}
+    texts = {"table.md": tables, "results.json": as_json(results), "index.html": page, "card.md": card}
     files = {name: text.encode("utf-8") for name, text in texts.items()}
     files["history.csv"] = as_csv(results).encode("utf-8")
     files |= {f"figures/{name}.svg": svg.encode("utf-8") for name, svg in figures.items()}

@@ -168,9 +168,10 @@ class Evaluation:
 
 @dataclass(frozen=True, config=STRICT)
 class Report:
-    """What the page shows."""
+    """What the page shows, and whether the best model is registered."""
 
     examples: list[str]
+    champion: Flag = False
 
 
 @dataclass(frozen=True, config=STRICT)

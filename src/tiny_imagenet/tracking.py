@@ -1,14 +1,20 @@
-"""MLflow: the only file that imports it. One store for every run, whichever command or folder it was started from."""
+"""MLflow: the only file that imports it. One store for every run, whichever command or folder it was started from.
+
+registry.py works through the client that is opened here.
+"""
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -27,6 +33,7 @@ from mlflow.models import ModelSignature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.tracking import MlflowClient
 from mlflow.types import Schema, TensorSpec
+from PIL import Image
 
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.files import locked
@@ -35,6 +42,7 @@ from tiny_imagenet.lifecycle import Stopped
 Row = Mapping[str, float]
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  # the run was deleted
 SQLITE = "sqlite:///"
+BEST = {"val_loss": min, "val_top_1_accuracy": max, "val_top_5_accuracy": max}  # which of the epochs' values is best
 
 logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is told here, in one line
 
@@ -61,13 +69,9 @@ class Run:
     ) -> None:
         self._pending: list[Metric] = []
         self._monitor: SystemMetricsMonitor | None = None
-        try:
-            self.client, experiment_id = _open_store(root.resolve(), experiment)
+        with open_store(root, experiment) as (self.client, experiment_id):
             if not run_id or not self._reopen(run_id):
                 self.run_id = self.client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
-        except MlflowException as error:
-            todo = "start it, or unset MLFLOW_TRACKING_URI"
-            raise PipelineError(_store_uri(root), f"does not answer ({_first_line(error)})", todo) from None
 
     def __enter__(self) -> Run:
         """Returns itself."""
@@ -130,20 +134,32 @@ class Run:
         self._try(lambda: history.extend(self.client.get_metric_history(self.run_id, "loss")))
         return max((metric.step for metric in history), default=0)
 
-    def log_model(self, model: Any) -> None:
-        """Logs a Keras model with its signature, as `mlflow.keras.load_model` reads it."""
+    def log_model(self, model: Any, image_size: int) -> None:
+        """Logs a Keras model as `mlflow.keras.load_model` reads it, with its signature and an input example.
+
+        The example is made up: images of a dataset may not be handed on with a model.
+        """
         import keras
         import tensorflow
 
         signature = ModelSignature(
-            Schema([TensorSpec(np.dtype(np.float32), (-1, *model.input_shape[1:]))]),
+            Schema([TensorSpec(np.dtype(np.float32), (-1, image_size, image_size, 3))]),
             Schema([TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))]),
         )
         requirements = [f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"]
 
         def log() -> None:
             with mlflow.start_run(run_id=self.run_id, log_system_metrics=False):
-                mlflow.keras.log_model(model, name="model", signature=signature, pip_requirements=requirements)
+                mlflow.models.Model.log(
+                    None,
+                    flavor=SimpleNamespace(__name__="mlflow.keras", save_model=_save_keras),
+                    name="model",
+                    model=model,
+                    signature=signature,
+                    input_example=_ramps(image_size),
+                    pip_requirements=requirements,
+                    validate_serving_input=False,  # it would load the model once more
+                )
 
         self._try(log)
 
@@ -168,14 +184,88 @@ def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
     return tags
 
 
-def log_evaluation(root: Path, experiment: str, run_id: str, metrics: Mapping[str, float], folder: Path) -> None:
-    """Adds final values and the files of a folder to a run that has ended; warns if the store lacks it."""
+def log_evaluation(
+    root: Path, experiment: str, run_id: str, metrics: Mapping[str, float], folder: Path, pictures: Mapping[str, bytes]
+) -> None:
+    """Adds what evaluation found to a run that has ended; warns if the store lacks it.
+
+    These are `final_val_*`, at the last epoch; `best_val_*`, of all epochs and at the best one; the files of `folder`;
+    and `pictures`, PNG by name, each as a file too and in the charts.
+    """
     try:
         client, _ = _open_store(root.resolve(), experiment)
-        client.log_batch(run_id, metrics=[Metric(f"final_val_{k}", float(v), _now(), 0) for k, v in metrics.items()])
+        best, last = _best_epochs(client, run_id)
+        final = [Metric(f"final_val_{key}", float(value), _now(), last) for key, value in metrics.items()]
+        client.log_batch(run_id, metrics=[*final, *best])
         client.log_artifacts(run_id, str(folder), "evaluation")
+        for name, png in pictures.items():
+            image = Image.open(io.BytesIO(png))
+            client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
+            client.log_image(run_id, image, key=name, step=last)
     except Exception as error:  # the files have the values: a store that is gone must not fail the stage
         print(f"warning: tracking: the evaluation was not logged ({_first_line(error)})", file=sys.stderr)
+
+
+def _best_epochs(client: MlflowClient, run_id: str) -> tuple[list[Metric], int]:
+    """Returns the best value of each metric in BEST, the first among equals, and the last epoch."""
+    found, last = [], 0
+    for key, choose in BEST.items():
+        if history := client.get_metric_history(run_id, key):
+            best = choose(history, key=lambda metric: metric.value)
+            found.append(Metric(f"best_{key}", best.value, _now(), best.step))
+            last = max(metric.step for metric in history)
+    return found, last
+
+
+def _save_keras(path: str, validate_serving_input: bool, **arguments: Any) -> None:
+    """Is `mlflow.keras.save_model`, which looks for a folder to put the input example in (mlflow/mlflow#16183)."""
+    Path(path).mkdir()
+    mlflow.keras.save_model(path=path, **arguments)
+
+
+def _ramps(size: int) -> np.ndarray:
+    """Returns an image, (1, size, size, 3), whose red rises to the right and whose green rises downwards."""
+    ramp = np.linspace(0, 255, size).round().astype(np.float32)
+    red, green = np.meshgrid(ramp, ramp)
+    return np.stack([red, green, np.full_like(red, 128)], axis=-1)[np.newaxis]
+
+
+def _now() -> int:
+    return int(time.time() * 1000)
+
+
+def _store_uri(root: Path) -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root / 'mlruns' / 'mlflow.db'}"
+
+
+@contextmanager
+def open_store(root: Path, experiment: str) -> Iterator[tuple[MlflowClient, str]]:
+    """Gives a client of the store of a main checkout, and the experiment's id; makes both if need be.
+
+    Raises:
+        PipelineError: The store does not answer, or refuses what is asked of it in the block.
+    """
+    try:
+        yield _open_store(root.resolve(), experiment)
+    except MlflowException as error:
+        todo = "start it, or unset MLFLOW_TRACKING_URI"
+        raise PipelineError(_store_uri(root), f"does not answer ({_first_line(error)})", todo) from None
+
+
+def _open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
+    """Opens both, making them once: two processes at it at the same time would race."""
+    uri = _store_uri(root)
+    is_file = uri.startswith(SQLITE)
+    store = Path(uri.removeprefix(SQLITE)).parent if is_file else root / "mlruns"
+    with locked(store):
+        mlflow.set_tracking_uri(uri)
+        client = MlflowClient()
+        found = client.get_experiment_by_name(experiment)
+        if found:
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+            return client, found.experiment_id
+        return client, client.create_experiment(experiment, (store / "artifacts").as_uri() if is_file else None)
 
 
 def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, str]:
@@ -194,30 +284,6 @@ def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, st
         return Path(path), client.get_run(run_id).data.tags.get("dataset.sha256", "")
     except (MlflowException, OSError) as error:
         raise InputError(f"run {run_id}", f"no evaluation of it is in the store ({_first_line(error)})", todo) from None
-
-
-def _now() -> int:
-    return int(time.time() * 1000)
-
-
-def _store_uri(root: Path) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root / 'mlruns' / 'mlflow.db'}"
-
-
-def _open_store(root: Path, experiment: str) -> tuple[MlflowClient, str]:
-    """Opens the store and the experiment, making both once: two processes at it at the same time would race."""
-    uri = _store_uri(root)
-    is_file = uri.startswith(SQLITE)
-    store = Path(uri.removeprefix(SQLITE)).parent if is_file else root / "mlruns"
-    with locked(store):
-        mlflow.set_tracking_uri(uri)
-        client = MlflowClient()
-        found = client.get_experiment_by_name(experiment)
-        if found:
-            if found.lifecycle_stage == "deleted":
-                client.restore_experiment(found.experiment_id)
-            return client, found.experiment_id
-        return client, client.create_experiment(experiment, (store / "artifacts").as_uri() if is_file else None)
 
 
 def _first_line(error: BaseException) -> str:

@@ -107,10 +107,15 @@ def test_the_run_of_the_training_holds_the_results(trained: Path) -> None:
     run_id = json.loads((trained / "models" / "tiny" / "run.json").read_text())["run_id"]
     run = client.get_run(run_id)
     assert run.info.status == "FINISHED"
-    expected = {f"final_val_{key}": value for key, value in evaluation(trained).items() if key != "model"}
+    expected = {
+        f"final_val_{key}": value for key, value in evaluation(trained).items() if key not in ("model", "split")
+    }
     assert {key: run.data.metrics[key] for key in expected} == expected
     names = {Path(file.path).name for file in client.list_artifacts(run_id, "evaluation")}
-    assert names >= {"per_class.csv", "calibration.csv", "confusion.csv", "evaluation.json"}
+    assert names >= {"per_class.csv", "calibration.csv", "confusion.csv", "confusion.png", "evaluation.json"}
+    assert run.data.metrics["best_val_loss"] == min(
+        float(row["val_loss"]) for row in rows(trained / "metrics" / "tiny" / "history.csv")
+    )
 
 
 def test_the_batch_size_does_not_matter(project: Path, trained: Path) -> None:
@@ -119,7 +124,7 @@ def test_the_batch_size_does_not_matter(project: Path, trained: Path) -> None:
     write_params(project, params)
     import_stage("evaluate").main("tiny")
     ours, theirs = evaluation(project), evaluation(trained)
-    assert ours.pop("model") == theirs.pop("model")
+    assert [ours.pop(key) for key in ("model", "split")] == [theirs.pop(key) for key in ("model", "split")]
     assert ours == pytest.approx(theirs, rel=1e-6)
 
 

@@ -58,6 +58,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_writes_every_output(project: Path) -> None:
     assert set(contents(project / "reports")) == {
         ".gitignore",
+        "card.md",
         "index.html",
         "history.csv",
         "results.json",
