@@ -54,7 +54,7 @@ class Run:
         root: The main checkout; its `mlruns` is the store unless MLFLOW_TRACKING_URI names another.
         experiment: The name of the experiment.
         run_id: An earlier run to go on with, or None for a new one.
-        name: The name of a new run.
+        name: The name of a new run, before that of its DVC experiment.
         tags: The tags of a new run.
     """
 
@@ -71,7 +71,8 @@ class Run:
         self._monitor: SystemMetricsMonitor | None = None
         with open_store(root, experiment) as (self.client, experiment_id):
             if not run_id or not self._reopen(run_id):
-                self.run_id = self.client.create_run(experiment_id, run_name=name, tags=dict(tags)).info.run_id
+                title = " ".join(filter(None, (name, tags.get("dvc.experiment"))))  # what the UI's charts tell runs by
+                self.run_id = self.client.create_run(experiment_id, run_name=title, tags=dict(tags)).info.run_id
 
     def __enter__(self) -> Run:
         """Returns itself."""
