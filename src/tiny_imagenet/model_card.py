@@ -6,6 +6,7 @@ The headings are those of Mitchell et al., Model Cards for Model Reporting (2019
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from typing import Any
 
 from tiny_imagenet.classes import short_names
@@ -142,4 +143,4 @@ def _pair(pair: Pair, names: Sequence[str]) -> str:
 
 
 def _bullets(sentences: Sequence[str]) -> str:
-    return "\n".join(f"- {sentence}" for sentence in sentences)
+    return "\n".join(f"- {escape(sentence, quote=False)}" for sentence in sentences)
