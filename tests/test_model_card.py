@@ -54,7 +54,7 @@ def test_it_tells_data_recipe_results_and_limits(project: Path) -> None:
 def test_limits_are_those_of_the_model(project: Path) -> None:
     said = {
         "It has not had all the epochs": card(project, "simple_cnn"),
-        "for its mirror image": card(project, flip_averaging=True),
+        "image and its mirror image": card(project, flip_averaging=True),
         "trained on ImageNet": card(project, pretrained="imagenet"),
         "It is the best of 4 on the images that score it": card(project, others=4),
     }

@@ -125,12 +125,10 @@ def _limits(
         limits.append("Its backbone was trained on ImageNet, which contains these classes: its accuracy is flattered.")
     if result.flip_averaging:
         limits.append(
-            "It was scored by the mean of its logits for an image and for its mirror image; to be as good, ask it so."
+            "It was scored by the mean of its logits for an image and its mirror image: ask it so to be as good."
         )
     if len(others) > 1:
-        limits.append(
-            f"It is the best of {len(others)} on the images that it is scored on here, which flatters it a little."
-        )
+        limits.append(f"It is the best of {len(others)} on the images that score it here, which flatters it a little.")
     remarks = discuss([result], result, {result.model: predictions}, names, [])
     limits += [sentence for remark in remarks for sentence in remark.sentences]
     if worst := [_pair(pair, names) for pair in pairs[:5]]:
