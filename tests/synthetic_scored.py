@@ -13,11 +13,11 @@ IMAGES = 40  # a class
 
 
 def write_checkout(root: Path) -> Path:
-    """Writes both: `weak` has 10 images of each class right, `strong` 20 more of `one` and 3 less of `two`."""
+    """Writes both: `weak` has 10 images of each class right, `strong` 20 more of `one` and 6 less of `two`."""
     write_records(root / "data" / "records", WORDS, images_per_class=IMAGES)
     within = np.repeat(np.arange(IMAGES), 3)  # which image of its class, as write_records lays them out
     label = np.tile(np.arange(3, dtype=np.int32), IMAGES)
-    strong = np.where(label == 1, within < 30, within < 10 - 3 * (label == 2))
+    strong = np.where(label == 1, within < 30, within < 10 - 6 * (label == 2))
     for name, right, lr, keras in (("weak", within < 10, 0.01, "3"), ("strong", strong, 0.1, "4")):
         write_model(root, name, WORDS, num_images=3 * IMAGES)
         write_answers(root / "metrics" / name, label, right)

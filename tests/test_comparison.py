@@ -27,27 +27,28 @@ def test_what_differs(checkout: Path) -> None:
     found = compare(*both(checkout))
     assert (found.first, found.second, found.split, found.num_images) == ("weak", "strong", "val", 120)
     assert found.parameters == {"lr": (0.01, 0.1), "versions.keras": ("3", "4")}
-    assert found.metrics["top_1_accuracy"] == (30 / 120, 47 / 120)
-    assert (found.only_first, found.only_second) == (3, 20)
-    assert found.p_value == pytest.approx(binomtest(3, 23).pvalue)
+    assert found.metrics["top_1_accuracy"] == (30 / 120, 44 / 120)
+    assert (found.only_first, found.only_second) == (6, 20)
+    assert found.p_value == pytest.approx(binomtest(6, 26).pvalue)
     assert found.is_significant
-    # of the differences, 20 x +1 and 3 x -1 of 120
-    assert found.standard_errors["top_1_accuracy"] == pytest.approx(np.sqrt((23 - 17**2 / 120) / 119 / 120))
+    # of the differences, 20 x +1 and 6 x -1 of 120
+    assert found.standard_errors["top_1_accuracy"] == pytest.approx(np.sqrt((26 - 14**2 / 120) / 119 / 120))
     assert found.standard_errors["top_5_accuracy"] == 0
     changes = [(each.name, each.wnid, each.first, each.second, each.num_images) for each in found.classes]
     assert changes == [
         ("one", "n00000001", 10, 30, 40),
         ("zero", "n00000000", 10, 10, 40),
-        ("two", "n00000002", 10, 7, 40),
+        ("two", "n00000002", 10, 4, 40),
     ]
+    assert found.classes[2].p_value == 2 / 2**6  # by chance in one of 32 classes, and three were looked at
     assert [found.is_clear(each) for each in found.classes] == [True, False, False]
 
 
 def test_the_other_way_round(checkout: Path) -> None:
     weak, strong = both(checkout)
     there, back = compare(weak, strong), compare(strong, weak)
-    assert (back.only_first, back.only_second, back.p_value) == (20, 3, there.p_value)
-    assert [each.gain for each in back.classes] == [3, 0, -20]
+    assert (back.only_first, back.only_second, back.p_value) == (20, 6, there.p_value)
+    assert [each.gain for each in back.classes] == [6, 0, -20]
     assert back.parameters["lr"] == (0.1, 0.01)
 
 
