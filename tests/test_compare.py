@@ -84,6 +84,15 @@ def test_a_split_that_the_records_lack(ask, checkout) -> None:
         ask("weak", "strong")
 
 
+def test_an_mlflow_run_is_the_model_that_it_trained(trained, capsys) -> None:
+    run_id = json.loads((trained / "models" / "tiny" / "run.json").read_text())["run_id"]
+    main(["--root", str(trained), "--json", "tiny", run_id])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["parameters"], found["num_images"], found["only_first"], found["only_second"]) == ({}, 7, 0, 0)
+    with pytest.raises(InputError, match=r"^run f{32}: no evaluation of it is in the store \("):
+        main(["--root", str(trained), "tiny", "f" * 32])
+
+
 def test_as_a_command(checkout) -> None:
     command = [sys.executable, "-m", "tiny_imagenet.compare", "--root", str(checkout), "weak", "absent"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY / "src")
