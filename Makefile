@@ -23,7 +23,7 @@ export TF_CPP_MIN_LOG_LEVEL := 2
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-demo: $(READY) ## the whole pipeline on the embedded digits, in a copy of the checkout (.demo); three minutes
+demo: $(READY) ## the whole pipeline on the embedded digits, in a copy of the checkout (.demo); about five minutes
 	@rm -rf .demo && mkdir .demo
 	@git ls-files -z --cached --others --exclude-standard | tar --null -cf - -T - | tar -xf - -C .demo
 	@cd .demo && rm -rf dvc.lock metrics reports && sed -i.bak $(DEMO) params.yaml && rm params.yaml.bak
