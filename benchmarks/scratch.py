@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from benchmarks.subjects import ROOT
-from tiny_imagenet.archive import Archive
+from tiny_imagenet.data.archive import Archive
+from tiny_imagenet.data.shards import whole_directory
 from tiny_imagenet.errors import InputError
-from tiny_imagenet.shards import whole_directory
 
 IMAGES_A_CLASS = 100  # in folders, for the peers
 

@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from tiny_imagenet.classes import short_names
+from tiny_imagenet.data.classes import short_names
+from tiny_imagenet.data.tfrecords import load_manifest
 from tiny_imagenet.files import write_csv, write_json, write_whole
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.params import load_params
 from tiny_imagenet.schema import Model, Params
-from tiny_imagenet.tfrecords import load_manifest
 
 RECORDS = Path("data/records")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))
@@ -25,18 +25,18 @@ def main(name: str) -> None:
 
 def evaluate(params: Params, chosen: Model, models: Path, metrics: Path) -> None:
     """Writes the stage's outputs."""
-    from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
+    from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
 
     # isort: split
     import numpy as np
 
-    from tiny_imagenet import evaluation
-    from tiny_imagenet.decoding import load_images
-    from tiny_imagenet.heatmap import confusion_png
-    from tiny_imagenet.inference import make_predictor
-    from tiny_imagenet.saved_models import load_model, load_run
-    from tiny_imagenet.submission import write_submission
-    from tiny_imagenet.tracking import log_evaluation
+    from tiny_imagenet.data.decoding import load_images
+    from tiny_imagenet.evaluation import metrics as evaluation
+    from tiny_imagenet.evaluation.inference import make_predictor
+    from tiny_imagenet.evaluation.saved_models import load_model, load_run
+    from tiny_imagenet.evaluation.submission import write_submission
+    from tiny_imagenet.report.heatmap import confusion_png
+    from tiny_imagenet.tracking.evaluations import log_evaluation
 
     name, split = chosen.name, params.evaluation.split
     manifest, run = load_manifest(RECORDS), load_run(models / "run.json")

@@ -6,10 +6,10 @@ import os
 import shutil
 from pathlib import Path
 
-from tiny_imagenet.archive import verify
-from tiny_imagenet.digits import write_digits_archive
+from tiny_imagenet.data.archive import verify
+from tiny_imagenet.data.digits import write_digits_archive
+from tiny_imagenet.data.download import download
 from tiny_imagenet.disk import disk_errors, require_free_bytes
-from tiny_imagenet.download import download
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.files import write_whole
 from tiny_imagenet.lifecycle import stage_process

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tiny_imagenet.archive import Archive
-from tiny_imagenet.data_report import make_report
-from tiny_imagenet.dataset import hold_out, load_dataset, shuffle_train
+from tiny_imagenet.data.archive import Archive
+from tiny_imagenet.data.data_report import make_report
+from tiny_imagenet.data.dataset import hold_out, load_dataset, shuffle_train
+from tiny_imagenet.data.findings import Findings
+from tiny_imagenet.data.jpeg import image_size
+from tiny_imagenet.data.shards import plan_shards, whole_directory, write_shards
+from tiny_imagenet.data.tfrecords import Manifest, Split, write_manifest
 from tiny_imagenet.files import write_json
-from tiny_imagenet.findings import Findings
-from tiny_imagenet.jpeg import image_size
 from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.params import load_params
-from tiny_imagenet.shards import plan_shards, whole_directory, write_shards
-from tiny_imagenet.tfrecords import Manifest, Split, write_manifest
 
 ARCHIVE = Path("data/archive.zip")
 RECORDS = Path("data/records")

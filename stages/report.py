@@ -6,18 +6,18 @@ import dataclasses
 import os
 from pathlib import Path
 
-from tiny_imagenet.data_summary import load_data_report
-from tiny_imagenet.examples import choose_labels, draw_pictures, images_at
-from tiny_imagenet.figures import to_svg
+from tiny_imagenet.data.tfrecords import iterate_examples, load_manifest
+from tiny_imagenet.evaluation.results import load_predictions, load_result
 from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.mistakes import confident_mistakes, confused_pairs
-from tiny_imagenet.model_card import model_card
-from tiny_imagenet.page import render_page
 from tiny_imagenet.params import as_flat, load_params
-from tiny_imagenet.reporting import best, draw_results, write_report
-from tiny_imagenet.results import load_predictions, load_result
-from tiny_imagenet.tables import as_text, make_tables
-from tiny_imagenet.tfrecords import iterate_examples, load_manifest
+from tiny_imagenet.report.data_summary import load_data_report
+from tiny_imagenet.report.examples import choose_labels, draw_pictures, images_at
+from tiny_imagenet.report.figures import to_svg
+from tiny_imagenet.report.mistakes import confident_mistakes, confused_pairs
+from tiny_imagenet.report.model_card import model_card
+from tiny_imagenet.report.page import render_page
+from tiny_imagenet.report.reporting import best, draw_results, write_report
+from tiny_imagenet.report.tables import as_text, make_tables
 
 RECORDS, MODELS, METRICS, REPORTS = Path("data/records"), Path("models"), Path("metrics"), Path("reports")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))
@@ -59,7 +59,7 @@ def main() -> None:
     write_report(REPORTS, results, page, card, figures, pictures)
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
     if params.report.champion:
-        from tiny_imagenet.registry import name_champion  # MLflow takes seconds to import
+        from tiny_imagenet.tracking.registry import name_champion  # MLflow takes seconds to import
 
         print(name_champion(ROOT, best(results), MODELS / first, REPORTS / "card.md"))
 

@@ -6,11 +6,11 @@ import os
 import sys
 from pathlib import Path
 
+from tiny_imagenet.data.tfrecords import MANIFEST, load_manifest
 from tiny_imagenet.files import sha256_of
 from tiny_imagenet.lifecycle import StopRequest, stage_process
 from tiny_imagenet.params import as_flat, describe, load_params
 from tiny_imagenet.schema import Model, Params
-from tiny_imagenet.tfrecords import MANIFEST, load_manifest
 
 RECORDS, MODELS, METRICS = Path("data/records"), Path("models"), Path("metrics")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also in an experiment's temporary one
@@ -26,12 +26,12 @@ def main(name: str) -> None:
 
 def train(params: Params, chosen: Model, about: dict[str, object]) -> None:
     """Trains on all devices; of several workers the chief alone keeps the run and writes the stage's outputs."""
-    from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
+    from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
 
     # isort: split
-    from tiny_imagenet import cluster
-    from tiny_imagenet.experiment import build_trainer, train_along, train_in_run, versions, write_results
-    from tiny_imagenet.tracking import Run, experiment_tags
+    from tiny_imagenet.tracking.runs import Run, experiment_tags
+    from tiny_imagenet.training import cluster
+    from tiny_imagenet.training.experiment import build_trainer, train_along, train_in_run, versions, write_results
 
     name, deterministic = chosen.name, params.training.deterministic
     strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic)

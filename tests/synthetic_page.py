@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from tests.synthetic_results import DATA_REPORT, jpeg, write_model
 
-from tiny_imagenet.figures import to_svg
-from tiny_imagenet.mistakes import Predictions, confident_mistakes, confused_pairs
-from tiny_imagenet.page import render_page
-from tiny_imagenet.reporting import best, draw_results
-from tiny_imagenet.results import Result, load_result
-from tiny_imagenet.tfrecords import Class, Manifest
+from tiny_imagenet.data.tfrecords import Class, Manifest
+from tiny_imagenet.evaluation.results import Result, load_result
+from tiny_imagenet.report.figures import to_svg
+from tiny_imagenet.report.mistakes import Predictions, confident_mistakes, confused_pairs
+from tiny_imagenet.report.page import render_page
+from tiny_imagenet.report.reporting import best, draw_results
 
 NAMES = [f"class {label}" for label in range(12)]
 MANIFEST = Manifest(

@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from tiny_imagenet.tfrecords import Class, Manifest, Split, write_manifest, write_shard
+from tiny_imagenet.data.tfrecords import Class, Manifest, Split, write_manifest, write_shard
 
 
 def _layer(kind: str, output_shape: list[int], num_parameters: int = 0, details: str = "") -> dict[str, Any]:

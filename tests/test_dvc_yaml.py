@@ -59,7 +59,7 @@ def test_deps_are_the_imports(name):
         architecture = ROOT / "src" / PACKAGE / "models" / f"{PARAMS['models'][model]['architecture']}.py"
         expected |= modules_behind(architecture) | {architecture.relative_to(ROOT).as_posix()}
     if verb == "report":
-        expected |= {f"src/{PACKAGE}/templates"}
+        expected |= {f"src/{PACKAGE}/report/templates"}
     deps = {dep.def_path for dep in stage.deps if dep.def_path.startswith(("src/", "stages/"))}
     assert sorted(deps) == sorted(expected)
 

@@ -15,8 +15,8 @@ from tests.tiny_archive import SIZE
 from tests.tiny_records import CLASSES, REPOSITORY
 
 from tiny_imagenet import export
+from tiny_imagenet.commands.formats import FORMATS, as_float32
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.formats import FORMATS, as_float32
 from tiny_imagenet.models import build_model
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype(np.float32)

@@ -11,13 +11,13 @@ import pytest
 import yaml
 from tests.tiny_records import shrunk_params, write_params
 
-from tiny_imagenet.archive import Archive, verify
-from tiny_imagenet.dataset import load_dataset
+from tiny_imagenet.data.archive import Archive, verify
+from tiny_imagenet.data.dataset import load_dataset
+from tiny_imagenet.data.jpeg import decode
+from tiny_imagenet.data.pictures import read_picture
 from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.jpeg import decode
 from tiny_imagenet.pack import main
 from tiny_imagenet.params import load_params
-from tiny_imagenet.pictures import read_picture
 
 SIZE = 24
 COUNTS = {"cats": 10, "Große Hunde, alle": 5, "n01443537": 2}

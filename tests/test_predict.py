@@ -15,9 +15,9 @@ import pytest
 from tests.tiny_archive import WNIDS
 from tests.tiny_records import CLASSES, REPOSITORY
 
+from tiny_imagenet.data.tfrecords import iterate_examples, load_manifest
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.predict import BATCH, main
-from tiny_imagenet.tfrecords import iterate_examples, load_manifest
 
 NAMES = [f"class {label}" for label in range(len(WNIDS))]
 Answers = list[dict]

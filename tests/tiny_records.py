@@ -18,9 +18,9 @@ import numpy as np
 import yaml
 from tests.tiny_archive import SIZE, WNIDS, jpeg
 
-from tiny_imagenet.classes import Class
+from tiny_imagenet.data.classes import Class
+from tiny_imagenet.data.tfrecords import Manifest, Split, write_manifest, write_shard
 from tiny_imagenet.schema import Augmentation
-from tiny_imagenet.tfrecords import Manifest, Split, write_manifest, write_shard
 
 REPOSITORY = Path(__file__).parents[1]
 DATASET = "tiny-imagenet-200"

@@ -20,8 +20,8 @@ STATUS = Path("/proc/self/status")
 def main(project: str, model: str) -> None:
     def measure() -> Figures:
         stage = enter(project)
-        from tiny_imagenet import devices  # noqa: F401
-        from tiny_imagenet.training import Trainer
+        from tiny_imagenet.training import devices  # noqa: F401
+        from tiny_imagenet.training.loop import Trainer
 
         begin, decoded = Trainer.__init__, {}
 

@@ -17,10 +17,10 @@ def main(project: str, model: str) -> None:
     def measure() -> None:
         stage = enter(project)
         began = time.time()
-        from tiny_imagenet import devices  # noqa: F401 (imports TensorFlow as the stage will)
+        from tiny_imagenet.training import devices  # noqa: F401 (imports TensorFlow as the stage will)
 
         imported = time.time() - began
-        from tiny_imagenet.training import Trainer
+        from tiny_imagenet.training.loop import Trainer
 
         run = Trainer.run
 

@@ -21,8 +21,8 @@ def without_input(batch_size: int) -> None:
     """Lets each step have the same batch, from memory; all else stays as it is."""
     import tensorflow as tf
 
-    from tiny_imagenet import steps
-    from tiny_imagenet.input_pipeline import Batch
+    from tiny_imagenet.training import steps
+    from tiny_imagenet.training.input_pipeline import Batch
 
     images = tf.random.stateless_uniform((batch_size, 64, 64, 3), (1, 1), 0.0, 255.0)
     steps.make_batch = lambda _images, labels, chosen, **_: Batch(images, tf.gather(labels, chosen), None, None)  # type: ignore[assignment]
@@ -50,7 +50,7 @@ def measure(trainer: Any, seconds: float = SECONDS) -> Figures:
 
 def main(project: str, model: str, given: str) -> None:
     trainer = trainer_of(project, model)
-    from tiny_imagenet.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
+    from tiny_imagenet.training.model_summary import TRAIN_FLOPS_PER_MAC, summarize_model
 
     if given == "bare":
         without_input(trainer.recipe.batch_size)

@@ -7,10 +7,10 @@ import dataclasses
 import json
 from collections.abc import Sequence
 
-from tiny_imagenet.commands import add_root_argument, command_process
-from tiny_imagenet.comparison import ClassChange, Comparison, compare
-from tiny_imagenet.results import FRACTIONS
-from tiny_imagenet.scored import find_scored
+from tiny_imagenet.commands.shared import add_root_argument, command_process
+from tiny_imagenet.evaluation.results import FRACTIONS
+from tiny_imagenet.report.comparison import ClassChange, Comparison, compare
+from tiny_imagenet.report.scored import find_scored
 
 SHOWN = 5  # classes that gained, and that lost
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.commands import TrainedModel, add_root_argument, command_process, find_model
+from tiny_imagenet.commands.formats import BATCH, FORMATS, ROUNDS, Format, Measured, as_float32, measure
+from tiny_imagenet.commands.shared import TrainedModel, add_root_argument, command_process, find_model
+from tiny_imagenet.data.shards import whole_directory
 from tiny_imagenet.errors import PipelineError
-from tiny_imagenet.evaluation import log_softmax
+from tiny_imagenet.evaluation.metrics import log_softmax
 from tiny_imagenet.files import write_csv
-from tiny_imagenet.formats import BATCH, FORMATS, ROUNDS, Format, Measured, as_float32, measure
-from tiny_imagenet.shards import whole_directory
 
 NUM_IMAGES = 100  # of val, whose answers are compared
 TOLERANCE = 1e-4  # of a probability
@@ -70,10 +70,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _export(trained: TrainedModel, root: Path, formats: Sequence[Format]) -> str:
     """Writes the files and their page, whole or not at all; returns the page."""
-    from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
+    from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
 
     # isort: split
-    from tiny_imagenet.decoding import load_images
+    from tiny_imagenet.data.decoding import load_images
 
     strategy, manifest = devices.make_strategy("auto", "single", alone=True), trained.manifest
     images = load_images(root / "data" / "records", manifest, "val", root / ".cache").images[:NUM_IMAGES]

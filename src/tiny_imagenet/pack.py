@@ -17,13 +17,13 @@ import numpy as np
 import PIL.Image
 from tqdm import tqdm
 
-from tiny_imagenet.archive import Archive
-from tiny_imagenet.commands import command_process
-from tiny_imagenet.dataset import load_dataset
+from tiny_imagenet.commands.shared import command_process
+from tiny_imagenet.data.archive import Archive
+from tiny_imagenet.data.dataset import load_dataset
+from tiny_imagenet.data.pictures import find_pictures, read_picture
 from tiny_imagenet.disk import disk_errors
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.files import sha256_of, write_whole
-from tiny_imagenet.pictures import find_pictures, read_picture
 
 ROOT = "dataset"  # the archive's top folder
 IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")  # what the archive's layout takes as a class's name

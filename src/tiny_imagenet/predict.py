@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.classes import short_names
-from tiny_imagenet.commands import TrainedModel, add_root_argument, command_process, find_model
+from tiny_imagenet.commands.shared import TrainedModel, add_root_argument, command_process, find_model
+from tiny_imagenet.data.classes import short_names
+from tiny_imagenet.data.pictures import find_pictures, read_picture
 from tiny_imagenet.errors import InputError
-from tiny_imagenet.pictures import find_pictures, read_picture
 
 BATCH = 100  # pictures at once
 
@@ -117,11 +117,11 @@ def _read(path: Path, size: int) -> tuple[Path, np.ndarray] | InputError:
 
 def _load_predictor(model: TrainedModel, batch_size: int) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]:
     """Returns a function from images to their likeliest classes and probabilities, ready: it has run once."""
-    from tiny_imagenet import devices  # sets what TensorFlow reads when it is imported
+    from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
 
     # isort: split
-    from tiny_imagenet.evaluation import top_predictions
-    from tiny_imagenet.inference import make_predictor
+    from tiny_imagenet.evaluation.inference import make_predictor
+    from tiny_imagenet.evaluation.metrics import top_predictions
 
     strategy = devices.make_strategy("auto", "single", alone=True)
     with strategy.scope():

@@ -78,7 +78,7 @@ class RandomResizedCrop:
 
 @dataclass(frozen=True, config=STRICT)
 class Augmentation:
-    """The random image operations (see augmentation.py); one that is not named does nothing."""
+    """The random image operations (see augmentation/augment.py); one that is not named does nothing."""
 
     rotation_degrees: Annotated[Float, Field(ge=0, le=180)] = 0.0
     shift_fraction: Share = 0.0

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tiny_imagenet import transforms
-from tiny_imagenet.colours import brighten
-from tiny_imagenet.resampling import resample
+from tiny_imagenet.augmentation import transforms
+from tiny_imagenet.augmentation.colours import brighten
+from tiny_imagenet.augmentation.resampling import resample
 
 SIZE = 64
 REFERENCE = os.environ.get("TFA_REFERENCE")

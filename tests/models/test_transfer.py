@@ -11,9 +11,9 @@ from sklearn.datasets import load_digits
 
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.files import sha256_of
-from tiny_imagenet.model_summary import macs_per_image
 from tiny_imagenet.models import build_model, head_variables
 from tiny_imagenet.models.transfer import BACKBONES, preprocess
+from tiny_imagenet.training.model_summary import macs_per_image
 
 ONE_A_FAMILY = [
     *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2", "InceptionV3"),

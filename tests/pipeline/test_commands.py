@@ -9,8 +9,8 @@ import PIL.Image
 import pytest
 from tests.pipeline.project import CHEAP
 
-from tiny_imagenet.archive import Archive
-from tiny_imagenet.pictures import read_picture
+from tiny_imagenet.data.archive import Archive
+from tiny_imagenet.data.pictures import read_picture
 
 pytestmark = pytest.mark.pipeline
 

@@ -7,7 +7,7 @@ import pytest
 from tests.pipeline.project import CHEAP, executed, processes
 from tests.tiny_archive import jpeg, members, write_archive
 
-from tiny_imagenet.archive import content_fingerprint
+from tiny_imagenet.data.archive import content_fingerprint
 
 pytestmark = pytest.mark.pipeline
 

@@ -15,9 +15,9 @@ from mlflow.tracking import MlflowClient
 from tests.tiny_archive import WNIDS
 from tests.tiny_records import import_stage, run_stage, shrunk_params, write_params
 
+from tiny_imagenet.data.tfrecords import iterate_examples, load_manifest
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.files import sha256_of
-from tiny_imagenet.tfrecords import iterate_examples, load_manifest
 
 COUNT = 7  # val images; the batch size, 4, does not divide it
 

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from tests.https_server import HOST, HttpsServer, cut_after, stall_after, status, write_certificate
 
-from tiny_imagenet.archive import Archive, content_fingerprint
+from tiny_imagenet.data.archive import Archive, content_fingerprint
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -12,10 +12,10 @@ import pytest
 import yaml
 from tests.tiny_archive import jpeg, members, write_archive
 
-from tiny_imagenet.archive import Archive
-from tiny_imagenet.dataset import hold_out, load_dataset, shuffle_train
-from tiny_imagenet.shards import plan_shards, write_task
-from tiny_imagenet.tfrecords import load_manifest, verify_split
+from tiny_imagenet.data.archive import Archive
+from tiny_imagenet.data.dataset import hold_out, load_dataset, shuffle_train
+from tiny_imagenet.data.shards import plan_shards, write_task
+from tiny_imagenet.data.tfrecords import load_manifest, verify_split
 
 REPOSITORY = Path(__file__).parents[2]
 

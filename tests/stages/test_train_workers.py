@@ -23,12 +23,12 @@ CHANGES = {"epochs": EPOCHS, "training": {"checkpoint_seconds": 0.05, "memory_gb
 
 # The stage, and then what a worker that writes nothing has come to.
 STAGE = """
-from tiny_imagenet import devices
+from tiny_imagenet.training import devices
 
 import hashlib
 from tests.stages.test_train_workers import digest_of
 from tests.tiny_records import import_stage
-from tiny_imagenet import experiment
+from tiny_imagenet.training import experiment
 from tiny_imagenet.lifecycle import stage_process
 
 built, build = [], experiment.build_trainer

@@ -1,0 +1,1 @@
+"""The dataset: fetched, looked at, written to TFRecord shards, decoded."""

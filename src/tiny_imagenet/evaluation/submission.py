@@ -1,0 +1,34 @@
+"""The challenge's submission: a class for each test image, whose labels were never published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from tiny_imagenet.data.decoding import load_images
+from tiny_imagenet.data.tfrecords import Manifest, iterate_examples
+from tiny_imagenet.files import write_whole
+
+
+def write_submission(
+    path: Path, records: Path, manifest: Manifest, cache: Path, predict: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    """Writes a line a test image, `test_0.JPEG n01443537`, in the numbers' order; no line if there is no test split.
+
+    Args:
+        path: The text file.
+        records: The folder of the shards.
+        manifest: Its manifest.
+        cache: The folder of decoded images.
+        predict: From images, uint8 (images, height, width, 3), to logits (images, classes).
+    """
+    lines = []
+    if "test" in manifest.splits:
+        # Preprocess leaves the test images in their natural order: 2 before 10.
+        names = [example["image/filename"].decode() for example in iterate_examples(records, manifest, "test")]
+        labels = predict(load_images(records, manifest, "test", cache).images).argmax(axis=1)
+        lines = [f"{name} {manifest.classes[label].wnid}\n" for name, label in zip(names, labels, strict=True)]
+    with write_whole(path) as aside:
+        aside.write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,1 @@
+"""What the results say: numbers, words, pictures and the page."""

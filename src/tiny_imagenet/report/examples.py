@@ -1,0 +1,165 @@
+"""The images that the report shows: the first one of each chosen class, the guesses for it, variants of it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from tiny_imagenet.data.classes import short_names
+from tiny_imagenet.data.tfrecords import Manifest, iterate_examples, verify_split
+from tiny_imagenet.errors import InputError
+from tiny_imagenet.report.figures import draw_augmentation, draw_example
+from tiny_imagenet.schema import Model
+
+VARIANTS = 7  # shown of each augmented image
+FALLBACK = 3  # classes shown of a dataset that has none of those asked for
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, its place in its split, and its label."""
+
+    position: int
+    label: int
+    image: np.ndarray  # uint8 (height, width, 3)
+
+
+def first_name(words: str) -> str:
+    """Returns the first of a class's names: "sports car" of "sports car, sport car"."""
+    return words.split(",")[0].strip()
+
+
+def choose_labels(classes: Sequence[str], wanted: Iterable[str]) -> tuple[list[int], list[str]]:
+    """Finds classes by name.
+
+    Args:
+        classes: The words of each class, names separated by commas; a class's label is its place.
+        wanted: Names to look for, in any case.
+
+    Returns:
+        Their labels (those of the first classes where no name is known), and the names that no class has.
+    """
+    names = {
+        name.strip().casefold(): label
+        for label, words in reversed(list(enumerate(classes)))
+        for name in words.split(",")
+    }
+    wanted = list(wanted)
+    labels = [names[name.casefold()] for name in wanted if name.casefold() in names]
+    unknown = [name for name in wanted if name.casefold() not in names]
+    return labels or list(range(min(FALLBACK, len(classes)))), unknown
+
+
+def first_examples(records: Iterable[Mapping[str, Any]], labels: Sequence[int]) -> list[Example]:
+    """Returns the first image of each label, in the order of the labels; labels without an image are left out.
+
+    Args:
+        records: Parsed records of a split, in order, with `image/class/label` and `image/encoded`.
+        labels: The labels to look for.
+    """
+    found: dict[int, Example] = {}
+    for position, record in enumerate(records):
+        label = int(record["image/class/label"])
+        if label in labels and label not in found:
+            found[label] = Example(position, label, decode(record["image/encoded"]))
+            if len(found) == len(set(labels)):
+                break
+    return [found[label] for label in labels if label in found]
+
+
+def images_at(records: Iterable[Mapping[str, Any]], positions: Collection[int]) -> dict[int, bytes]:
+    """Returns the encoded images at some places of a split, by their place.
+
+    Args:
+        records: Parsed records of the split, in order.
+        positions: Places, from 0.
+    """
+    last = max(positions, default=-1)
+    return {
+        position: record["image/encoded"]
+        for position, record in zip(range(last + 1), records, strict=False)
+        if position in positions
+    }
+
+
+def decode(encoded: bytes) -> np.ndarray:
+    """Returns an encoded image as uint8 (height, width, 3); greyscale becomes three equal channels."""
+    with Image.open(io.BytesIO(encoded)) as image:
+        return np.asarray(image.convert("RGB"))
+
+
+def guesses(predictions: Mapping[str, np.ndarray], example: Example, names: Sequence[str]) -> list[tuple[str, float]]:
+    """Returns an example's guesses, best first: pairs of a class's name and a probability.
+
+    Args:
+        predictions: `label` (N,), `top_5` (N, k) and `top_5_probability` (N, k), in the order of the records.
+        example: An example of the same split.
+        names: Of each class, no two the same.
+
+    Raises:
+        InputError: The predictions are of other records.
+    """
+    position = example.position
+    if position >= len(predictions["label"]) or predictions["label"][position] != example.label:
+        raise InputError("predictions.npz", "is of other val records", "run `dvc repro`")
+    pairs = zip(predictions["top_5"][position], predictions["top_5_probability"][position], strict=True)
+    return [(names[label], float(probability)) for label, probability in pairs]
+
+
+def draw_pictures(
+    model: Model,
+    records: Path,
+    manifest: Manifest,
+    labels: Sequence[int],
+    split: str,
+    predictions: Mapping[str, np.ndarray],
+) -> dict[str, Figure]:
+    """Draws what the page shows of the classes `labels`: the model's guesses on `split`, and what augmentation does."""
+    from tiny_imagenet.training import devices
+
+    devices.make_strategy("cpu")  # a few images need no GPU
+    for each in ("train", split):
+        verify_split(records, manifest, each)
+    train, scored = (first_examples(iterate_examples(records, manifest, each), labels) for each in ("train", split))
+    pictures = draw_examples(scored, predictions, short_names(manifest.classes))
+    return pictures | {"augmentation": draw_variants(train, (model.seed, 0), **asdict(model.recipe.augmentation))}
+
+
+def draw_examples(
+    examples: Sequence[Example], predictions: Mapping[str, np.ndarray], names: Sequence[str]
+) -> dict[str, Figure]:
+    """Draws each example over its guesses (the report's Figure 8): example-1, example-2, ..."""
+    return {
+        f"example-{number}": draw_example(example.image, names[example.label], guesses(predictions, example, names))
+        for number, example in enumerate(examples, start=1)
+    }
+
+
+def draw_variants(examples: Sequence[Example], seed: tuple[int, int], **augmentation: Any) -> Figure:
+    """Draws each example and random variants of it (the report's Figure 1).
+
+    Args:
+        examples: Images of one size.
+        seed: A training's seed and a step of it: what is shown is a function of the two.
+        **augmentation: A recipe's `augmentation`.
+    """
+    import tensorflow as tf
+
+    from tiny_imagenet.training.input_pipeline import make_batch
+
+    originals = np.stack([example.image for example in examples])
+    images = np.repeat(originals, VARIANTS, axis=0)
+    zero, numbers = tf.constant(0), tf.range(len(images))
+    batch = make_batch(
+        tf.constant(images), numbers, numbers,
+        seed=seed[0], step=tf.constant(seed[1]), epoch=zero, part=zero, num_parts=1, settings=augmentation,
+    )  # fmt: skip
+    grid = batch.images.numpy().round().astype(np.uint8).reshape(len(originals), VARIANTS, *originals.shape[1:])
+    return draw_augmentation(np.concatenate([originals[:, None], grid], axis=1))

@@ -1,0 +1,70 @@
+"""What evaluation found, in the run of its training: added there, and fetched from there."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from mlflow.entities import Metric
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+from PIL import Image
+
+from tiny_imagenet.errors import InputError
+from tiny_imagenet.tracking.runs import now_ms
+from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
+
+BEST = {"val_loss": min, "val_top_1_accuracy": max, "val_top_5_accuracy": max}  # which of the epochs' values is best
+
+
+def log_evaluation(
+    root: Path, experiment: str, run_id: str, metrics: Mapping[str, float], folder: Path, pictures: Mapping[str, bytes]
+) -> None:
+    """Adds what evaluation found to a run that has ended; warns if the store lacks it.
+
+    These are `final_val_*`, at the last epoch; `best_val_*`, of all epochs and at the best one; the files of `folder`;
+    and `pictures`, PNG by name, each as a file too and in the charts.
+    """
+    try:
+        client, _ = connect(root.resolve(), experiment)
+        best, last = _best_epochs(client, run_id)
+        final = [Metric(f"final_val_{key}", float(value), now_ms(), last) for key, value in metrics.items()]
+        client.log_batch(run_id, metrics=[*final, *best])
+        client.log_artifacts(run_id, str(folder), "evaluation")
+        for name, png in pictures.items():
+            image = Image.open(io.BytesIO(png))
+            client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
+            client.log_image(run_id, image, key=name, step=last)
+    except Exception as error:  # the files have the values: a store that is gone must not fail the stage
+        print(f"warning: tracking: the evaluation was not logged ({first_line(error)})", file=sys.stderr)
+
+
+def _best_epochs(client: MlflowClient, run_id: str) -> tuple[list[Metric], int]:
+    """Returns the best value of each metric in BEST, the first among equals, and the last epoch."""
+    found, last = [], 0
+    for key, choose in BEST.items():
+        if history := client.get_metric_history(run_id, key):
+            best = choose(history, key=lambda metric: metric.value)
+            found.append(Metric(f"best_{key}", best.value, now_ms(), best.step))
+            last = max(metric.step for metric in history)
+    return found, last
+
+
+def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, str]:
+    """Fetches what `log_evaluation` added to a run; returns where it lies, and the digest of the data's manifest.
+
+    Raises:
+        InputError: The store has no such run, or nothing was added to it.
+    """
+    uri = store_uri(root.resolve())
+    todo = "name a run that was evaluated, and with --root the checkout whose store has it"
+    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
+        raise InputError(uri.removeprefix(SQLITE), "no such store", todo)  # the client would make one
+    try:
+        client = MlflowClient(uri)
+        path = client.download_artifacts(run_id, "evaluation", str(folder))
+        return Path(path), client.get_run(run_id).data.tags.get("dataset.sha256", "")
+    except (MlflowException, OSError) as error:
+        raise InputError(f"run {run_id}", f"no evaluation of it is in the store ({first_line(error)})", todo) from None

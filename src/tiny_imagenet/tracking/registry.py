@@ -1,0 +1,91 @@
+"""The registered model of a dataset in MLflow: a version for each model that became the best, with the alias on one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.evaluation.saved_models import load_run
+from tiny_imagenet.files import locked
+from tiny_imagenet.tracking.store import open_store
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion
+    from mlflow.tracking import MlflowClient
+
+CHAMPION = "champion"
+ABOUT = "The best models of this dataset, by top-1 accuracy; the alias `champion` is on the best one."
+
+
+def name_champion(root: Path, result: Result, folder: Path, card: Path) -> str:
+    """Registers a model, by the name of its experiment, as champion, unless the one there is is at least as good.
+
+    Two that were not scored on the same split of the same records cannot be compared: then the new one wins.
+
+    Args:
+        root: The main checkout.
+        result: The model's results.
+        folder: Where it lies, with its run.json.
+        card: Its model card: to be the version's description, and a file beside the model.
+
+    Returns:
+        A sentence on what was done.
+
+    Raises:
+        PipelineError: The store does not answer, or has no model of that run.
+    """
+    origin = load_run(folder / "run.json")
+    name, run_id = origin["experiment"], origin["run_id"]
+    with open_store(root, name) as (client, experiment_id), locked(root / "mlruns"):
+        runs = client.search_runs([experiment_id], f"attributes.run_id = '{run_id}'")
+        found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+        models = [each for each in found if each.status == "READY"]  # not what could not be saved
+        if not runs or not models:
+            todo = f"train it again: `dvc repro --force --single-item train@{result.model}`"
+            raise PipelineError(f"MLflow run {run_id}", "is not in the store with its model", todo)
+        tags = {
+            "model": result.model,
+            "split": result.split,
+            "top_1_accuracy": repr(result.evaluation["top_1_accuracy"]),
+            "dataset.sha256": runs[0].data.tags.get("dataset.sha256", ""),
+        }
+        present = _champion(client, name)
+        if present and present.run_id != run_id and _as_good(present.tags, tags):
+            return f"{name}: the champion stays version {present.version}, {_told(present.tags)}; not {_told(tags)}"
+        version = _version(client, name, run_id, models[0].model_id)
+        client.update_model_version(name, version, card.read_text(encoding="utf-8"))
+        client.log_model_artifact(models[0].model_id, str(card))
+        for key, value in tags.items():
+            client.set_model_version_tag(name, version, key, value)
+        client.set_registered_model_alias(name, CHAMPION, version)
+        return f"{name}: the champion is version {version}, {_told(tags)}"
+
+
+def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
+    """Returns the version that has the alias; makes the registered model if there is none."""
+    found = client.search_registered_models(f"name = '{name}'")
+    if not found:
+        client.create_registered_model(name, description=ABOUT)
+        return None
+    version = found[0].aliases.get(CHAMPION)
+    return client.get_model_version(name, version) if version else None
+
+
+def _as_good(present: Mapping[str, str], new: Mapping[str, str]) -> bool:
+    same = all(present.get(key) == new[key] for key in ("split", "dataset.sha256"))
+    return same and float(present["top_1_accuracy"]) >= float(new["top_1_accuracy"])
+
+
+def _told(tags: Mapping[str, str]) -> str:
+    return f"{tags['model']} ({float(tags['top_1_accuracy']):.2%} top-1 on {tags['split']})"
+
+
+def _version(client: MlflowClient, name: str, run_id: str, model_id: str) -> str:
+    """Returns the version that a run's model has, a new one if it has none."""
+    found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
+    if not found:
+        found = [client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)]
+    return str(found[0].version)

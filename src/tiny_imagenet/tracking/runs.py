@@ -1,0 +1,183 @@
+"""A training's run in the MLflow store."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import mlflow
+import numpy as np
+from mlflow.entities import Dataset as DatasetEntity
+from mlflow.entities import DatasetInput, InputTag, Metric, Param
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+from mlflow.types import Schema, TensorSpec
+
+from tiny_imagenet.lifecycle import Stopped
+from tiny_imagenet.tracking.store import first_line, open_store
+
+Row = Mapping[str, float]
+GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  # the run was deleted
+
+
+class Run:
+    """A run in the tracking store.
+
+    Args:
+        root: The main checkout; its `mlruns` is the store unless MLFLOW_TRACKING_URI names another.
+        experiment: The name of the experiment.
+        run_id: An earlier run to go on with, or None for a new one.
+        name: The name of a new run, before that of its DVC experiment.
+        tags: The tags of a new run.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        experiment: str,
+        *,
+        run_id: str | None = None,
+        name: str,
+        tags: Mapping[str, str],
+    ) -> None:
+        self._pending: list[Metric] = []
+        self._monitor: SystemMetricsMonitor | None = None
+        with open_store(root, experiment) as (self.client, experiment_id):
+            if not run_id or not self._reopen(run_id):
+                title = " ".join(filter(None, (name, tags.get("dvc.experiment"))))  # what the UI's charts tell runs by
+                self.run_id = self.client.create_run(experiment_id, run_name=title, tags=dict(tags)).info.run_id
+
+    def __enter__(self) -> Run:
+        """Returns itself."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Ends the run by what ended the block: FINISHED, KILLED (asked to stop) or FAILED."""
+        if self._monitor:
+            self._monitor.finish()
+        if self._pending and not self._flush():
+            print(
+                f"warning: tracking: {len(self._pending)} values were not logged; history.csv has them", file=sys.stderr
+            )
+        stopped = kind is not None and issubclass(kind, (Stopped, KeyboardInterrupt))
+        status = "KILLED" if stopped else "FAILED" if kind else "FINISHED"
+        self._try(lambda: self.client.set_terminated(self.run_id, status))
+
+    def _reopen(self, run_id: str) -> bool:
+        """Goes on with an earlier run, if the store has it."""
+        try:
+            self.client.update_run(run_id, status="RUNNING")
+        except MlflowException as error:
+            if error.error_code not in GONE:
+                raise
+            return False
+        self.run_id = run_id
+        return True
+
+    def log_inputs(self, params: Mapping[str, Any], dataset: str, digest: str, source: str) -> None:
+        """Logs the parameters and, as an MLflow input, the dataset with the digest of its content."""
+        entity = DatasetEntity(name=dataset, digest=digest[:36], source_type="tfrecord", source=source)
+        tag = InputTag("mlflow.data.context", "training")
+        self._try(lambda: self.client.log_inputs(self.run_id, [DatasetInput(entity, [tag])]))
+        self._try(lambda: self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()]))
+
+    def monitor_system(self) -> None:
+        """Logs processor, memory and GPU use from now on to the run's end."""
+        self._monitor = SystemMetricsMonitor(self.run_id, resume_logging=True)
+        self._monitor.start()
+
+    def log_epoch(self, row: Row) -> None:
+        """Logs an epoch's metrics, the epoch as step, with those that could not be logged before.
+
+        While the store does not answer, metrics are kept and the training goes on.
+        """
+        now = now_ms()
+        self._pending += [
+            Metric(key, float(value), now, int(row["epoch"])) for key, value in row.items() if key != "epoch"
+        ]
+        self._flush()
+
+    def _flush(self) -> bool:
+        if done := self._try(lambda: self.client.log_batch(self.run_id, metrics=self._pending)):
+            self._pending = []
+        return done
+
+    def logged_epochs(self) -> int:
+        """Returns the last epoch whose metrics the store holds."""
+        history: list[Metric] = []
+        self._try(lambda: history.extend(self.client.get_metric_history(self.run_id, "loss")))
+        return max((metric.step for metric in history), default=0)
+
+    def log_model(self, model: Any, image_size: int) -> None:
+        """Logs a Keras model as `mlflow.keras.load_model` reads it, with its signature and an input example.
+
+        The example is made up: images of a dataset may not be handed on with a model.
+        """
+        import keras
+        import tensorflow
+
+        signature = ModelSignature(
+            Schema([TensorSpec(np.dtype(np.float32), (-1, image_size, image_size, 3))]),
+            Schema([TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))]),
+        )
+        requirements = [f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"]
+
+        def log() -> None:
+            with mlflow.start_run(run_id=self.run_id, log_system_metrics=False):
+                mlflow.models.Model.log(
+                    None,
+                    flavor=SimpleNamespace(__name__="mlflow.keras", save_model=_save_keras),
+                    name="model",
+                    model=model,
+                    signature=signature,
+                    input_example=_ramps(image_size),
+                    pip_requirements=requirements,
+                    validate_serving_input=False,  # it would load the model once more
+                )
+
+        self._try(log)
+
+    def _try(self, call: Any) -> bool:
+        try:
+            call()
+        except Exception as error:  # whatever the store's client raises must not end a training
+            print(f"warning: tracking: {first_line(error)}", file=sys.stderr)
+            return False
+        return True
+
+
+def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
+    """Returns the tags that tell where a run comes from: DVC experiment, baseline commit, stage, data."""
+    tags = {"dvc.stage": stage, "dataset.sha256": dataset_digest}
+    for tag, variable in (("dvc.experiment", "DVC_EXP_NAME"), ("dvc.baseline", "DVC_EXP_BASELINE_REV")):
+        if value := os.environ.get(variable):
+            tags[tag] = value
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    if commit.returncode == 0:
+        tags["mlflow.source.git.commit"] = commit.stdout.strip()
+    return tags
+
+
+def _save_keras(path: str, validate_serving_input: bool, **arguments: Any) -> None:
+    """Is `mlflow.keras.save_model`, which looks for a folder to put the input example in (mlflow/mlflow#16183)."""
+    Path(path).mkdir()
+    mlflow.keras.save_model(path=path, **arguments)
+
+
+def _ramps(size: int) -> np.ndarray:
+    """Returns an image, (1, size, size, 3), whose red rises to the right and whose green rises downwards."""
+    ramp = np.linspace(0, 255, size).round().astype(np.float32)
+    red, green = np.meshgrid(ramp, ramp)
+    return np.stack([red, green, np.full_like(red, 128)], axis=-1)[np.newaxis]
+
+
+def now_ms() -> int:
+    """Returns the time as MLflow stamps values with it."""
+    return int(time.time() * 1000)

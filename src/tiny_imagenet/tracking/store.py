@@ -1,0 +1,61 @@
+"""The MLflow store: one for every run, whichever command or folder it was started from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import mlflow
+from mlflow.exceptions import MlflowException
+from mlflow.tracking import MlflowClient
+
+from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.files import locked
+
+SQLITE = "sqlite:///"
+
+
+def store_uri(root: Path) -> str:
+    """Returns where the store of a main checkout is: its `mlruns`, unless MLFLOW_TRACKING_URI names another."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root / 'mlruns' / 'mlflow.db'}"
+
+
+@contextmanager
+def open_store(root: Path, experiment: str) -> Iterator[tuple[MlflowClient, str]]:
+    """Gives a client of the store of a main checkout, and the experiment's id; makes both if need be.
+
+    Raises:
+        PipelineError: The store does not answer, or refuses what is asked of it in the block.
+    """
+    try:
+        yield connect(root.resolve(), experiment)
+    except MlflowException as error:
+        todo = "start it, or unset MLFLOW_TRACKING_URI"
+        raise PipelineError(store_uri(root), f"does not answer ({first_line(error)})", todo) from None
+
+
+def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
+    """Opens both, making them once: two processes at it at the same time would race.
+
+    Raises:
+        MlflowException: The store does not answer.
+    """
+    uri = store_uri(root)
+    is_file = uri.startswith(SQLITE)
+    store = Path(uri.removeprefix(SQLITE)).parent if is_file else root / "mlruns"
+    with locked(store):
+        mlflow.set_tracking_uri(uri)
+        client = MlflowClient()
+        found = client.get_experiment_by_name(experiment)
+        if found:
+            if found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+            return client, found.experiment_id
+        return client, client.create_experiment(experiment, (store / "artifacts").as_uri() if is_file else None)
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of what an error says, or its kind."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -1,0 +1,1 @@
+"""Devices, the batch, the step, the loop, and what is kept of it."""

@@ -1,0 +1,43 @@
+"""The challenge's submission: every test image, in order, with the class of its greatest logit."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from tests.tiny_archive import SIZE, WNIDS, jpeg
+from tests.tiny_records import example, write_records
+
+from tiny_imagenet.data.classes import NO_LABEL
+from tiny_imagenet.data.jpeg import decode
+from tiny_imagenet.data.tfrecords import Split, write_shard
+from tiny_imagenet.evaluation.submission import write_submission
+
+COUNT = 12  # in two shards; test_10 comes after test_9
+
+
+def answer(images: np.ndarray) -> np.ndarray:
+    """Logits that depend on the pixels alone."""
+    return images.mean(axis=(1, 2)).astype(np.float32)
+
+
+def test_every_test_image_has_its_line(tmp_path: Path) -> None:
+    records = tmp_path / "records"
+    manifest = write_records(records, train=6, val=3)
+    examples = [
+        example(7000 + index, NO_LABEL) | {"image/filename": f"test_{index}.JPEG".encode()} for index in range(COUNT)
+    ]
+    parts = examples[: COUNT // 2], examples[COUNT // 2 :]
+    shards = [write_shard(records / f"test-{index}.tfrecord", part) for index, part in enumerate(parts)]
+    manifest = dataclasses.replace(manifest, splits=manifest.splits | {"test": Split.of(shards)})
+    write_submission(tmp_path / "submission.txt", records, manifest, tmp_path / "cache", answer)
+
+    pixels, _ = decode([jpeg(7000 + index) for index in range(COUNT)], ["image"] * COUNT, SIZE)
+    expected = [f"test_{index}.JPEG {WNIDS[label]}" for index, label in enumerate(answer(pixels).argmax(axis=1))]
+    assert (tmp_path / "submission.txt").read_text().splitlines() == expected
+    assert len({line.split()[1] for line in expected}) > 1
+
+
+def test_without_test_images_there_is_no_line(tmp_path: Path) -> None:
+    manifest = write_records(tmp_path / "records", train=6, val=3)
+    write_submission(tmp_path / "submission.txt", tmp_path / "records", manifest, tmp_path / "cache", answer)
+    assert (tmp_path / "submission.txt").read_text() == ""

@@ -1,0 +1,130 @@
+"""The figures say what the numbers say, and their bytes depend on nothing else."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.synthetic_results import ARCHITECTURE, write_model
+
+from tiny_imagenet.evaluation.results import load_result
+from tiny_imagenet.report.diagrams import draw_architecture, shape, short
+from tiny_imagenet.report.figures import (
+    draw_accuracy,
+    draw_augmentation,
+    draw_calibration,
+    draw_curves,
+    draw_example,
+    to_png,
+    to_svg,
+)
+from tiny_imagenet.report.reporting import draw_results
+
+PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488, "images_seen": 4_000_000}
+EVALUATION = {
+    "top_1_accuracy": 0.25,
+    "top_1_accuracy_error": 0.0043,
+    "top_5_accuracy": 0.5,
+    "top_5_accuracy_error": 0.005,
+}
+
+
+def history(epochs: int, l2: float = 0.5) -> list[dict[str, float]]:
+    keys = ("top_1_accuracy", "val_top_1_accuracy", "objective", "val_objective")
+    return [
+        {"epoch": epoch, **dict.fromkeys(keys, epoch / 100), "val_loss": epoch / 100 - l2}
+        for epoch in range(1, epochs + 1)
+    ]
+
+
+def test_svg_and_png_have_the_same_bytes_twice_and_name_no_date_or_program(tmp_path: Path) -> None:
+    write_model(tmp_path, "vgg", ["zero", "one"], epochs=3)
+
+    def draw() -> dict[str, str]:
+        result = load_result("vgg", tmp_path / "metrics" / "vgg", PUBLISHED)
+        return {name: to_svg(figure) for name, figure in draw_results([result]).items()}
+
+    first = draw()
+    assert first == draw()
+    assert set(first) == {"accuracy", "compute", "time", "calibration-vgg", "curves-vgg", "architecture-vgg"}
+    for svg in first.values():
+        assert "<dc:date>" not in svg
+        assert "Matplotlib" not in svg
+    image = np.zeros((8, 8, 3), np.uint8)
+    assert to_png(draw_example(image, "a", [("a", 0.5)])) == to_png(draw_example(image, "a", [("a", 0.5)]))
+
+
+def test_curves_show_each_epoch_and_the_published_value() -> None:
+    figure = draw_curves({"vgg": history(4)}, {"vgg": PUBLISHED})["vgg"]
+    top, bottom = figure.axes
+    train, val, published = top.lines
+    assert list(train.get_xdata()) == list(val.get_xdata()) == [1, 2, 3, 4]
+    assert list(val.get_ydata()) == pytest.approx([1, 2, 3, 4])
+    assert list(published.get_ydata()) == pytest.approx([24.5, 24.5])
+    assert [line.get_label() for line in bottom.lines] == ["train", "val", "published", "val, no L2 term"]
+    assert list(bottom.lines[2].get_ydata()) == [3.98, 3.98]
+
+
+def test_curves_of_one_epoch_are_points_and_without_l2_the_loss_stands_once() -> None:
+    top, bottom = draw_curves({"vgg": history(1, l2=0.0)}, {})["vgg"].axes
+    assert all(line.get_marker() == "o" for line in top.lines)
+    assert list(top.get_xticks()) == [1]
+    assert [line.get_label() for line in bottom.lines] == ["train", "val"]
+
+
+def test_curves_of_all_models_share_their_scales() -> None:
+    figures = draw_curves({"a": history(2), "b": history(40)}, {})
+    for first, second in zip(figures["a"].axes, figures["b"].axes, strict=True):
+        assert first.get_ylim() == second.get_ylim()
+
+
+def test_accuracy_bars_have_the_models_values() -> None:
+    axes = draw_accuracy({"a": EVALUATION, "b": EVALUATION}, {"a": PUBLISHED}).axes[0]
+    assert [patch.get_width() for patch in axes.patches] == pytest.approx([25.0, 50.0, 25.0, 50.0])
+    texts = [text.get_text() for text in axes.texts]
+    assert texts.count("25.0") == 2
+    assert texts.count("24.5") == 1
+
+
+def test_calibration_leaves_empty_bins_out() -> None:
+    rows = [
+        {"num_images": 0, "confidence": None, "accuracy": None},
+        {"num_images": 9, "confidence": 0.6, "accuracy": 0.5},
+    ]
+    axes = draw_calibration("vgg", rows, 0.1).axes[0]
+    assert list(axes.lines[1].get_xdata()) == [60.0]
+    assert axes.get_title(loc="left") == "vgg: 10.0"
+
+
+def test_the_right_guess_stands_out() -> None:
+    guesses = [("bee", 0.5), ("fly", 0.3)]
+    bars = draw_example(np.zeros((8, 8, 3), np.uint8), "fly", guesses).axes[1].patches
+    assert bars[0].get_facecolor() != bars[1].get_facecolor()
+    assert [bar.get_width() for bar in bars] == [0.5, 0.3]
+
+
+def test_augmentation_grid_is_a_readable_picture() -> None:
+    figure = draw_augmentation(np.zeros((2, 4, 8, 8, 3), np.uint8))
+    assert len(figure.axes) == 8
+    with Image.open(io.BytesIO(to_png(figure))) as image:
+        assert image.width > image.height > 100
+
+
+def test_architecture_names_layers_shapes_and_counts() -> None:
+    texts = [text.get_text() for text in draw_architecture(ARCHITECTURE).axes[0].texts]
+    for expected in ("image", "Conv2D", "32 × 3×3, relu", "62 × 62 × 32", "896", "3,999,104", "30,752"):
+        assert expected in texts
+    assert "InputLayer" not in texts
+    assert "4 M parameters, 99 M MACs an image" in texts
+    assert short(2_457_800) == "2.46 M"
+    assert shape([None, 3]) == "? × 3"
+
+
+@pytest.mark.parametrize("name", ["<script>alert(1)</script>", "$x$ & $y$"])
+def test_any_name_is_text(name: str) -> None:
+    svg = to_svg(draw_example(np.zeros((8, 8, 3), np.uint8), name, [(name, 0.5)]))
+    assert "<script" not in svg
+    assert name.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;") in svg

@@ -1,0 +1,85 @@
+"""The page's parts that choose and change; the whole page is in stages/test_report.py."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+from tests.synthetic_page import MANIFEST, NAMES, predict, render
+
+from tiny_imagenet.report.page import inline
+
+
+def data_of(page: str) -> dict[str, object]:
+    found = re.search(r'id="matrix-data">(.*?)</script>', page, re.DOTALL)
+    assert found
+    return dict(json.loads(found[1]))
+
+
+def test_the_only_script_is_the_one_that_the_policy_names(tmp_path: Path) -> None:
+    page = render(tmp_path)
+    script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
+    assert len(script) == 1
+    assert f"script-src &#39;sha256-{digest}&#39;" in page.replace("'", "&#39;")
+    assert "default-src 'none'" in page
+
+
+def test_every_section_is_there_and_the_navigation_leads_to_each(tmp_path: Path) -> None:
+    page = render(tmp_path)
+    sections = re.findall(r'<section id="([a-z]+)">', page)
+    assert re.findall(r'<a href="#([a-z]+)">', page) == sections
+    assert len(sections) == 13
+
+
+def test_the_matrix_has_the_guesses_of_all_models_in_the_order_of_the_wnids(tmp_path: Path) -> None:
+    classes = tuple(reversed(MANIFEST.classes))
+    data = data_of(render(tmp_path, manifest=dataclasses.replace(MANIFEST, classes=classes)))
+    assert data["names"] == NAMES
+    assert list(data["guesses"]) == ["large", "small", "vgg"]
+    labels = np.frombuffer(base64.b64decode(str(data["labels"])), np.uint8)
+    assert labels.tolist() == [11 - label for label in range(12) for _ in range(10)]
+
+
+def test_a_model_scored_on_other_images_is_not_in_the_matrix(tmp_path: Path) -> None:
+    other = {key: values[::-1] for key, values in predict(5).items()}
+    data = data_of(render(tmp_path, predictions={"small": predict(2), "vgg": other, "large": predict(8)}))
+    assert list(data["guesses"]) == ["large", "small"]
+
+
+def test_mistakes_and_pairs_have_their_pictures(tmp_path: Path) -> None:
+    page = render(tmp_path)
+    assert page.count('<img class="picture" src="data:image/jpeg;base64,') == 4 + 3
+    assert "2 of 20 images: 2 of the first taken for the second, 0 the other way." in page
+
+
+def test_parameters_that_all_share_are_told_apart(tmp_path: Path) -> None:
+    page = render(tmp_path)
+    assert '<tr class="same"><th scope="row">seed</th>' in page
+    assert '<tr><th scope="row">lr</th><td>0.2</td><td>0.5</td><td>0.8</td></tr>' in page
+
+
+def test_a_sorted_column_goes_by_numbers_not_by_their_texts(tmp_path: Path) -> None:
+    assert '<td data-sort="3725.0">1 h 02 min</td>' in render(tmp_path)
+
+
+def test_hardest_and_easiest_classes_never_overlap(tmp_path: Path) -> None:
+    page = render(tmp_path)
+    hardest, easiest = page[page.index("Hardest</h3>") :].split("Easiest</h3>")[:2]
+    easiest = easiest[: easiest.index("</table>")]
+    found = [[name for name in NAMES if f">{name}</th>" in part] for part in (hardest, easiest)]
+    assert found == [NAMES[:6], NAMES[6:]]
+
+
+def test_an_inlined_figure_has_its_own_ids_and_the_pages_colours() -> None:
+    path = '<path id="a" style="fill: #1f2328; stroke: url(#a)"/>'
+    svg = f'<?xml?>\n<svg>{path}<use xlink:href="#a"/><text>#1f2328</text></svg>'
+    assert inline(svg, "curves_v.1") == (
+        '<svg><path id="curves-v-1-a" style="fill: var(--ink); stroke: url(#curves-v-1-a)"/>'
+        '<use xlink:href="#curves-v-1-a"/><text>#1f2328</text></svg>'
+    )

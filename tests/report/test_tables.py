@@ -1,0 +1,131 @@
+"""The tables: what they compare, what they mark, and how they are written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.synthetic_results import write_model
+
+from tiny_imagenet.evaluation.results import Result, load_result
+from tiny_imagenet.report.seeds import repeated
+from tiny_imagenet.report.tables import as_markdown, as_text, comparison, compute, duration, make_tables, over_seeds
+
+PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488}
+WORDS = ["zero", "one"]
+
+
+def load(root: Path, model: str, published: dict[str, float] | None = None, **training: object) -> Result:
+    path = root / "metrics" / model / "training.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | training))
+    return load_result(model, path.parent, published)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> list[Result]:
+    write_model(tmp_path, "vgg", WORDS, epochs=40, top_1=0.25)
+    write_model(tmp_path, "small", WORDS, epochs=1, top_1=0.2)
+    return [load(tmp_path, "vgg", PUBLISHED), load(tmp_path, "small")]
+
+
+@pytest.fixture
+def seeds(tmp_path: Path) -> list[Result]:
+    for seed, top_1 in ((1, 0.2), (2, 0.3), (3, 0.4)):
+        write_model(tmp_path, f"quick_{seed}", WORDS, top_1=top_1)
+    return [load(tmp_path, f"quick_{seed}", seed=seed) for seed in (1, 2, 3)]
+
+
+def test_table_compares_with_the_published_values(results: list[Result]) -> None:
+    table = comparison(results)
+    vgg, small = (dict(zip(table.headers, row, strict=True)) for row in table.rows)
+    assert vgg == {
+        "model": "vgg",
+        "top-1 %": "25.00",
+        "published top-1 %": "24.5",
+        "difference top-1": "+0.50 ± 0.43",
+        "top-5 %": "50.00",
+        "published top-5 %": "48.8",
+        "difference top-5": "+1.20 ± 0.50",
+        "loss": "3.500",
+        "objective": "4.000",
+        "published objective": "3.98",
+        "epochs": "40 of 40",
+        "parameters": "4,000,000",
+        "training time": "1 h 02 min",
+        "training compute": "2.38 PFLOP",
+        "device": "CPU (2 cores)",
+    }
+    assert small["top-1 %"] == "20.00 ± 0.40"
+    assert small["published top-1 %"] == small["difference top-1"] == small["published objective"] == "–"
+    assert small["epochs"] == "1 of 40 *"
+    assert any("compare that" in note for note in table.notes)
+    assert any(note.startswith("* Trained for fewer epochs") for note in table.notes)
+
+
+def test_without_a_published_table_its_columns_are_left_out(results: list[Result]) -> None:
+    table = comparison(results[1:])
+    assert not [header for header in table.headers if header.startswith(("published", "difference"))]
+    assert not [note for note in table.notes if "published" in note]
+
+
+def test_markdown_and_text_hold_every_cell(results: list[Result]) -> None:
+    table = comparison(results)
+    text, lines = as_text(table), as_markdown(table).splitlines()
+    assert lines[2].startswith("| vgg | 25.00 | 24.5 | +0.50 ± 0.43 | 50.00 |")
+    assert "1 of 40 \\*" in lines[3]
+    assert len({line.replace("\\|", "").count("|") for line in lines[:4]}) == 1
+    for row in table.rows:
+        assert all(cell in text for cell in row)
+
+
+def test_markdown_escapes(results: list[Result]) -> None:
+    table = comparison([*results[:1], Result(**{**vars(results[1]), "model": "a|b<script>"})])
+    assert "| a\\|b&lt;script> |" in as_markdown(table)
+
+
+def test_cost_stands_right_behind_the_accuracies(results: list[Result]) -> None:
+    headers = comparison(results).headers
+    place = headers.index("epochs")
+    assert headers[place : place + 4] == ["epochs", "training compute", "training time", "device"]
+
+
+def test_flip_averaging_and_pretraining_are_marked_and_said(tmp_path: Path, results: list[Result]) -> None:
+    flipped = load(tmp_path, "small", flip_averaging=True)
+    table = comparison([results[0], flipped])
+    assert [row[1] for row in table.rows] == ["25.00", "20.00 ± 0.40 †"]
+    assert "† Averaged over the image and its mirror image." in table.notes
+    both = comparison([load(tmp_path, "vgg", PUBLISHED, flip_averaging=True, pretrained="imagenet")])
+    assert both.rows[0][1] == "25.00 † ‡"
+    assert "‡ Pretrained: ImageNet contains these classes; not comparable." in both.notes
+    assert not [note for note in comparison(results).notes if note.startswith(("†", "‡"))]
+
+
+def test_over_seeds(seeds: list[Result], results: list[Result]) -> None:
+    table = over_seeds(repeated(seeds))
+    assert table.rows == [
+        ["quick_1", "3 (1, 2, 3)", "30.00", "10.00", "5.77", "18.45", "60.00", "20.00", "11.55", "36.91"]
+    ]
+    assert len(table.headers) == len(table.rows[0])
+    assert len(make_tables(seeds)) == 2
+    assert len(make_tables(results)) == 1
+
+
+def test_text_wraps_where_the_models_do_not_fit_beside_one_another(seeds: list[Result]) -> None:
+    table = comparison(seeds * 3)
+    text = as_text(table)
+    assert max(len(line) for line in text.split("\n\n±")[0].splitlines()) <= 110
+    assert text.count("top-1 %") == text.count("device") == 2
+    assert text.count("quick_2") == 3
+
+
+@pytest.mark.parametrize(("flops", "text"), [(2.376e15, "2.38 PFLOP"), (5.9e13, "59 TFLOP"), (10.0, "1e-05 MFLOP")])
+def test_compute(flops: float, text: str) -> None:
+    assert compute(flops) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(3.2, "3 s"), (59.7, "1 min 00 s"), (723, "12 min 03 s"), (11100, "3 h 05 min")]
+)
+def test_duration(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,0 +1,202 @@
+"""The champion: who becomes it, who stays it, what a version holds, and that it answers over HTTP."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import keras
+import mlflow
+import numpy as np
+import pytest
+from mlflow.models import Model
+from mlflow.tracking import MlflowClient
+from tests.synthetic_results import DATA_REPORT
+from tests.tiny_records import import_stage, shrunk_params, write_params
+
+from tiny_imagenet.data.decoding import load_images
+from tiny_imagenet.data.tfrecords import load_manifest
+from tiny_imagenet.errors import InputError, PipelineError
+from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.tracking.registry import name_champion
+from tiny_imagenet.tracking.runs import Run
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: Path) -> Path:
+    shutil.copytree(empty_store, tmp_path / "mlruns")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def network() -> keras.Model:
+    images = keras.Input((None, None, 3))
+    return keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images)))
+
+
+def train(root: Path, name: str, network: Any, digest: str = "ab") -> str:
+    """Leaves what training would: a run with the model, and run.json."""
+    with Run(root, "digits", name=name, tags={"dataset.sha256": digest}) as run:
+        if network is not None:
+            run.log_model(network, 8)
+    folder = root / "models" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    content = {"run_id": run.run_id, "experiment": "digits", "model_sha256": ""}
+    (folder / "run.json").write_text(json.dumps(content))
+    return run.run_id
+
+
+def challenge(root: Path, name: str, top_1: float, split: str = "val", card: str = "# Card") -> str:
+    (root / "card.md").write_text(card)
+    evaluation = {"top_1_accuracy": top_1, "split": split}
+    result = Result(name, {}, evaluation, {}, [], [], [], None)
+    return name_champion(root, result, root / "models" / name, root / "card.md")
+
+
+def client(root: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{root / 'mlruns' / 'mlflow.db'}")
+
+
+def versions(root: Path) -> dict[str, str]:
+    return {str(each.version): each.tags["model"] for each in client(root).search_model_versions("name = 'digits'")}
+
+
+def champion(root: Path) -> str:
+    return str(client(root).get_model_version_by_alias("digits", "champion").version)
+
+
+def test_the_first_is_champion_with_all_that_a_user_needs(
+    root: Path, network: keras.Model, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = train(root, "vgg", network)
+    assert not capsys.readouterr().err
+    assert challenge(root, "vgg", 0.25) == "digits: the champion is version 1, vgg (25.00% top-1 on val)"
+    version = client(root).get_model_version_by_alias("digits", "champion")
+    assert (str(version.version), version.run_id, version.description) == ("1", run_id, "# Card")
+    assert version.tags["dataset.sha256"] == "ab"
+
+    folder = Path(mlflow.artifacts.download_artifacts("models:/digits@champion"))
+    assert (folder / "card.md").read_text() == "# Card"
+    described = Model.load(str(folder))
+    assert described.signature.inputs.inputs[0].shape == (-1, 8, 8, 3)
+    assert described.signature.outputs.inputs[0].shape == (-1, 3)
+    example = described.load_input_example(str(folder))
+    assert (example.shape, example.min(), example.max()) == ((1, 8, 8, 3), 0, 255)
+    loaded = mlflow.pyfunc.load_model("models:/digits@champion")
+    np.testing.assert_allclose(loaded.predict(example), network(example).numpy(), rtol=1e-5)
+
+
+def test_a_better_one_takes_the_title_and_a_worse_one_does_not(root: Path, network: keras.Model) -> None:
+    for name in ("vgg", "worse", "as_good", "better"):
+        train(root, name, network)
+    challenge(root, "vgg", 0.25)
+    stays = "digits: the champion stays version 1, vgg (25.00% top-1 on val); not "
+    assert challenge(root, "worse", 0.24) == f"{stays}worse (24.00% top-1 on val)"
+    assert challenge(root, "as_good", 0.25) == f"{stays}as_good (25.00% top-1 on val)"
+    assert (champion(root), versions(root)) == ("1", {"1": "vgg"})
+    assert challenge(root, "better", 0.26) == "digits: the champion is version 2, better (26.00% top-1 on val)"
+    assert (champion(root), versions(root)) == ("2", {"1": "vgg", "2": "better"})
+    challenge(root, "vgg", 0.27)  # scored anew: the version it has
+    assert (champion(root), versions(root)) == ("1", {"1": "vgg", "2": "better"})
+
+
+@pytest.mark.parametrize(("split", "digest"), [("holdout", "ab"), ("val", "cd")])
+def test_what_cannot_be_compared_goes_by_time(root: Path, network: keras.Model, split: str, digest: str) -> None:
+    train(root, "old", network)
+    train(root, "new", network, digest)
+    challenge(root, "old", 0.25)
+    challenge(root, "new", 0.10, split)
+    assert champion(root) == "2"
+
+
+def test_the_same_again_is_the_same_version_with_the_new_card(root: Path, network: keras.Model) -> None:
+    train(root, "vgg", network)
+    challenge(root, "vgg", 0.25)
+    challenge(root, "vgg", 0.20, card="# Another")
+    assert versions(root) == {"1": "vgg"}
+    version = client(root).get_model_version("digits", "1")
+    assert (version.description, version.tags["top_1_accuracy"]) == ("# Another", "0.2")
+
+
+def test_what_the_store_lacks_is_one_line(root: Path) -> None:
+    for half in (None, SimpleNamespace(output_shape=(None, 3))):  # what could not be saved stays in the store as such
+        run_id = train(root, "vgg", half)
+        told = rf"MLflow run {run_id}: is not in the store with its model; train it again"
+        with pytest.raises(PipelineError, match=told):
+            challenge(root, "vgg", 0.25)
+    shutil.rmtree(root / "models")
+    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+        challenge(root, "vgg", 0.25)
+
+
+@contextmanager
+def served(root: Path) -> Iterator[str]:
+    """Serves the champion as its users do, on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "models:/tiny-imagenet-200@champion"]
+    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlruns' / 'mlflow.db'}"}
+    log = (root / "serve.log").open("w")
+    with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process:
+        try:
+            deadline = time.monotonic() + 180
+            while not answers(port):
+                assert time.monotonic() < deadline, (root / "serve.log").read_text()
+                time.sleep(0.3)
+            yield f"http://127.0.0.1:{port}/invocations"
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/ping", timeout=2):
+            return True
+    except OSError:
+        return False
+
+
+def ask(address: str, images: list) -> list:
+    body = json.dumps({"inputs": images}).encode()
+    request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return list(json.load(answer)["predictions"])
+
+
+def test_the_champion_answers_over_http_as_it_was_evaluated(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    params = shrunk_params()
+    params["report"]["champion"] = True
+    write_params(tmp_path, params)
+    (tmp_path / "metrics" / "data.json").write_text(json.dumps(DATA_REPORT))
+    monkeypatch.chdir(tmp_path)
+    import_stage("report").main()
+    assert "tiny-imagenet-200: the champion is version 1, tiny (" in capsys.readouterr().out
+
+    records = tmp_path / "data" / "records"
+    val = load_images(records, load_manifest(records), "val", tmp_path / ".cache").images
+    with served(tmp_path) as address:
+        logits = np.array(ask(address, val.tolist()))
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            ask(address, [[1, 2, 3]])
+        assert refused.value.code == 400
+        refused.value.close()
+    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    with np.load(tmp_path / "metrics" / "tiny" / "predictions.npz") as evaluated:
+        expected = np.take_along_axis(probabilities, evaluated["top_5"].astype(int), axis=1)
+        np.testing.assert_allclose(expected, evaluated["top_5_probability"], rtol=1e-4)

@@ -1,0 +1,180 @@
+import io
+import os
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.tiny_records import REPOSITORY
+
+from tiny_imagenet.training.checkpoint import CheckpointStore, state_key
+
+
+class Killed(BaseException):
+    """Stands for a SIGKILL: nothing catches it on the way."""
+
+
+def arrays(number: int) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(number)
+    return {"variable_0": rng.normal(size=(3, 4)).astype(np.float32), "variable_1": np.array(number, np.int64)}
+
+
+def assert_holds(store: CheckpointStore, number: int) -> None:
+    found = store.load()
+    assert found is not None
+    loaded, about = found
+    assert about == {"number": number, "ratio": 1 / 3}
+    assert loaded.keys() == arrays(number).keys()
+    for name, array in arrays(number).items():
+        assert (loaded[name].dtype, loaded[name].tobytes()) == (array.dtype, array.tobytes())
+
+
+def save(store: CheckpointStore, number: int) -> None:
+    store.save(arrays(number), {"number": number, "ratio": 1 / 3})
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CheckpointStore:
+    """With two checkpoints, 1 and 2."""
+    store = CheckpointStore(tmp_path / "checkpoints" / "vgg")
+    save(store, 1)
+    save(store, 2)
+    return store
+
+
+def test_the_newest_is_restored_bit_for_bit(store: CheckpointStore) -> None:
+    assert_holds(store, 2)
+    assert len(list(store.directory.iterdir())) == 2
+    store.latest.unlink()
+    assert_holds(store, 1)
+
+
+def test_there_is_none_before_the_first_and_after_the_end(store: CheckpointStore, tmp_path: Path) -> None:
+    assert CheckpointStore(tmp_path / "none").load() is None
+    store.remove()
+    assert store.load() is None
+    assert not store.directory.exists()
+    store.remove()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6])
+def test_a_kill_at_any_stage_of_a_save_leaves_a_checkpoint(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Kills before and after each of the three moves: the data's way to the disk and the two renames."""
+    calls = 0
+
+    def counted(call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapper(*args: Any, **kwargs: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == number:
+                raise Killed
+            result = call(*args, **kwargs)
+            calls += 1
+            if calls == number:
+                raise Killed
+            return result
+
+        return wrapper
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", counted(os.fsync))
+        patch.setattr(Path, "replace", counted(Path.replace))
+        with pytest.raises(Killed):
+            save(store, 3)
+    assert_holds(store, 3 if number == 6 else 2)
+    save(store, 4)
+    assert_holds(store, 4)
+    assert len(list(store.directory.iterdir())) == 2
+
+
+def test_half_a_checkpoint_left_aside_is_not_read(store: CheckpointStore) -> None:
+    (store.directory / "checkpoint.tmp").write_bytes(store.latest.read_bytes()[:100])
+    assert_holds(store, 2)
+
+
+def cut_anywhere(data: bytes) -> list[bytes]:
+    return [data[:end] for end in range(0, len(data), 7)]
+
+
+def flip_bits_of_the_content(data: bytes) -> list[bytes]:
+    at = data.index(arrays(2)["variable_0"].tobytes())
+    return [data[: at + i] + bytes([data[at + i] ^ 1 << i % 8]) + data[at + i + 1 :] for i in range(48)]
+
+
+def garbage(data: bytes) -> list[bytes]:
+    return [b"garbage" * 50, os.urandom(len(data)), bytes(len(data))]
+
+
+def pickles(_: bytes) -> list[bytes]:
+    file = io.BytesIO()
+    np.savez(file, about=np.array([{}], object))
+    return [pickle.dumps({"about": 1}), file.getvalue()]
+
+
+@pytest.mark.parametrize("spoil", [cut_anywhere, flip_bits_of_the_content, garbage, pickles])
+def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+    store: CheckpointStore, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], list[bytes]]
+) -> None:
+    for data in spoil(store.latest.read_bytes()):
+        store.latest.write_bytes(data)
+        assert_holds(store, 1)
+        warning = capsys.readouterr().err
+        assert warning.startswith(f"warning: {store.latest}: damaged (")
+        assert warning.endswith("going back to the one before it\n")
+
+
+def test_two_damaged_ones_are_none(store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
+    store.latest.write_bytes(b"")
+    store.previous.write_bytes(b"")
+    assert store.load() is None
+    assert capsys.readouterr().err.count("warning") == 2
+
+
+def test_a_pickle_is_neither_read_nor_written(store: CheckpointStore, tmp_path: Path) -> None:
+    made = tmp_path / "made"
+
+    class Evil:
+        def __reduce__(self) -> tuple[Any, ...]:
+            return os.mkdir, (str(made),)
+
+    file = io.BytesIO()
+    np.savez(file, about=np.array([Evil()], object))
+    store.latest.write_bytes(file.getvalue())
+    assert_holds(store, 1)
+    assert not made.exists()
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        store.save({"variable_0": np.array([{}], object)}, {})
+
+
+def test_the_key_is_a_function_of_the_inputs() -> None:
+    inputs = {"lr": 0.1, "layers": [1, 2]}
+    assert state_key(inputs) == state_key({"layers": [1, 2], "lr": 0.1})
+    assert state_key(inputs) != state_key(inputs | {"lr": 0.2})
+
+
+def test_the_key_is_a_function_of_the_loaded_code(tmp_path: Path) -> None:
+    code = "from tiny_imagenet.training.checkpoint import state_key; import tiny_imagenet.errors; print(state_key({}))"
+
+    def key(source: Path) -> str:
+        environment = os.environ | {"PYTHONPATH": str(source)}
+        return subprocess.run(
+            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        ).stdout
+
+    copy = tmp_path / "tiny_imagenet"
+    copy.mkdir()
+    for name in ("__init__", "checkpoint", "errors", "files"):
+        (copy / f"{name}.py").write_bytes((REPOSITORY / "src" / "tiny_imagenet" / f"{name}.py").read_bytes())
+    assert key(tmp_path) == key(REPOSITORY / "src")  # wherever it lies
+    with (copy / "files.py").open("a") as file:
+        file.write("# not loaded\n")
+    assert key(tmp_path) == key(REPOSITORY / "src")
+    with (copy / "errors.py").open("a") as file:
+        file.write("# loaded\n")
+    assert key(tmp_path) != key(REPOSITORY / "src")
