@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.report.test_discussion import with_training
 from tests.synthetic_page import load_results
-from tests.test_discussion import with_training
 
 from tiny_imagenet.evaluation.results import Result
 from tiny_imagenet.report.frontier import cheapest_above, frontier

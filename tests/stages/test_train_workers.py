@@ -15,8 +15,8 @@ import keras
 import numpy as np
 import pytest
 from tests.stages.test_train import TIMES, history, runs, saved_step, wait_for_step, weights
-from tests.test_cluster import LOST, free_ports, tf_config
 from tests.tiny_records import REPOSITORY, import_stage, write_project
+from tests.training.test_cluster import LOST, free_ports, tf_config
 
 EPOCHS = 12
 CHANGES = {"epochs": EPOCHS, "training": {"checkpoint_seconds": 0.05, "memory_gb": 8, "deterministic": True}}

@@ -394,7 +394,7 @@ def train_modern_on_two_devices(folder: Path) -> dict[str, Any]:
 
 def in_its_own_process(function: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any]:
     code = (
-        f"import json, sys; from pathlib import Path; from tests.test_training import {function.__name__}\n"
+        f"import json, sys; from pathlib import Path; from tests.training.test_loop import {function.__name__}\n"
         f"print(json.dumps({function.__name__}(Path(sys.argv[1]))))"
     )
     environment = os.environ | {"PYTHONPATH": f"{REPOSITORY / 'src'}{os.pathsep}{REPOSITORY}"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from tests.test_cluster import tf_config
+from tests.training.test_cluster import tf_config
 
 from tiny_imagenet.errors import InputError
 from tiny_imagenet.training import devices
