@@ -1,6 +1,8 @@
+import errno
 import io
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from tests.tiny_records import REPOSITORY
 
+from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.training.checkpoint import CheckpointStore, state_key
 
 
@@ -152,6 +155,18 @@ def test_a_pickle_is_neither_read_nor_written(store: CheckpointStore, tmp_path: 
         store.save({"variable_0": np.array([{}], object)}, {})
 
 
+def test_a_full_disk_is_told_and_costs_no_checkpoint(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    save(store, 1)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(PipelineError, match=r"checkpoint.npz: needs 56 bytes, [\d,]+ are free; free some space"):
+        save(store, 2)
+    assert_holds(store, 1)
+    assert not list(store.directory.glob("*.tmp"))
+
+
 def test_the_key_is_a_function_of_the_inputs() -> None:
     inputs = {"lr": 0.1, "layers": [1, 2]}
     assert state_key(inputs) == state_key({"layers": [1, 2], "lr": 0.1})
@@ -168,9 +183,7 @@ def test_the_key_is_a_function_of_the_loaded_code(tmp_path: Path) -> None:
         ).stdout
 
     copy = tmp_path / "tiny_imagenet"
-    copy.mkdir()
-    for name in ("__init__", "checkpoint", "errors", "files"):
-        (copy / f"{name}.py").write_bytes((REPOSITORY / "src" / "tiny_imagenet" / f"{name}.py").read_bytes())
+    shutil.copytree(REPOSITORY / "src" / "tiny_imagenet", copy, ignore=shutil.ignore_patterns("__pycache__"))
     assert key(tmp_path) == key(REPOSITORY / "src")  # wherever it lies
     with (copy / "files.py").open("a") as file:
         file.write("# not loaded\n")
