@@ -176,12 +176,16 @@ class Report:
 
 @dataclass(frozen=True, config=STRICT)
 class Published:
-    """One row of a published table; accuracies as fractions."""
+    """One row of a published table; accuracies as fractions.
+
+    `curve` is the top-1 accuracy on val after some of the epochs, as read off a published plot.
+    """
 
     epochs: Count
     loss: NonNegative
     top_1_accuracy: Share
     top_5_accuracy: Share
+    curve: dict[Count, Share] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, config=STRICT)

@@ -68,6 +68,15 @@ def test_curves_show_each_epoch_and_the_published_value() -> None:
     assert list(bottom.lines[2].get_ydata()) == [3.98, 3.98]
 
 
+def test_a_published_curve_is_drawn_beside_a_training_that_is_shorter() -> None:
+    published = PUBLISHED | {"curve": {30: 0.19, 10: 0.05}}
+    figure = draw_curves({"vgg": history(2)}, {"vgg": published})["vgg"]
+    points = figure.axes[0].lines[-1]
+    assert (list(points.get_xdata()), list(points.get_ydata())) == ([10, 30], pytest.approx([5.0, 19.0]))
+    assert list(figure.axes[0].get_xticks()) == [2, 10, 30]
+    assert "published plot" in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_curves_of_one_epoch_are_points_and_without_l2_the_loss_stands_once() -> None:
     top, bottom = draw_curves({"vgg": history(1, l2=0.0)}, {})["vgg"].axes
     assert all(line.get_marker() == "o" for line in top.lines)

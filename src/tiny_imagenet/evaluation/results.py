@@ -58,7 +58,7 @@ class Result:
     history: list[Row]
     per_class: list[Row]
     calibration: list[Row]
-    published: Mapping[str, float] | None
+    published: Mapping[str, Any] | None
 
     @property
     def split(self) -> str:
@@ -88,7 +88,7 @@ class Result:
         return math.sqrt(accuracy * (1.0 - accuracy) / self.evaluation["num_images"])
 
 
-def load_result(model: str, metrics_dir: Path, published: Mapping[str, float] | None = None) -> Result:
+def load_result(model: str, metrics_dir: Path, published: Mapping[str, Any] | None = None) -> Result:
     """Reads a model's results.
 
     Args:

@@ -48,6 +48,14 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "tiny-imagenet",
 }
 
+DIAMOND: dict[str, Any] = {
+    "marker": "D",
+    "color": PAPER,
+    "markeredgecolor": INK,
+    "markersize": 5,
+    "linestyle": "",
+}  # what was published
+
 History = Sequence[Mapping[str, float]]
 
 
@@ -68,12 +76,13 @@ def to_png(figure: Figure) -> bytes:
 
 
 @rc_context(STYLE)
-def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mapping[str, float]]) -> dict[str, Figure]:
+def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
     """Draws top-1 accuracy and objective over the epochs (the report's Figures 6 and 7), one figure a model.
 
     Args:
         histories: For each model its rows of history.csv, accuracies as fractions. All figures share their scales.
-        published: For some models `top_1_accuracy` and `loss` (which includes the L2 term), drawn as dashed lines.
+        published: For some models `top_1_accuracy` and `loss` (which includes the L2 term), drawn as dashed lines, and
+            maybe `curve`, top-1 accuracy by epoch, drawn as diamonds.
     """
     figures = {}
     accuracy_axes, objective_axes = [], []
@@ -83,6 +92,10 @@ def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mappin
         reference = published.get(name)
         _curve(top, history, "top_1_accuracy", 100.0, reference["top_1_accuracy"] if reference else None)
         _curve(bottom, history, "objective", 1.0, reference["loss"] if reference else None)
+        if reference and reference.get("curve"):
+            epochs = sorted(reference["curve"])
+            top.plot(epochs, [100.0 * reference["curve"][epoch] for epoch in epochs], label="published plot", **DIAMOND)
+            top.set_xticks([history[-1]["epoch"], *epochs])
         if any(row["val_loss"] != row["val_objective"] for row in history):
             epochs = [row["epoch"] for row in history]
             style = {"linestyle": ":", "linewidth": 1.2, "marker": "." if len(history) == 1 else ""}
@@ -92,7 +105,8 @@ def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mappin
         top.set_title("top-1 accuracy, %")
         bottom.set_title("loss with the L2 term")
         bottom.set_xlabel("epoch")
-        figures[name].legend(*bottom.get_legend_handles_labels(), loc="outside lower left", ncols=2)
+        labels = {line.get_label(): line for axes in (top, bottom) for line in axes.lines}
+        figures[name].legend(labels.values(), labels.keys(), loc="outside lower left", ncols=2)
         accuracy_axes.append(top)
         objective_axes.append(bottom)
     _share_scale(accuracy_axes, from_zero=True)
@@ -132,7 +146,6 @@ def draw_accuracy(
     """
     figure = Figure((4.8, 0.9 + 0.42 * len(evaluations)), layout="constrained")
     axes = figure.subplots()
-    diamond: dict[str, Any] = {"marker": "D", "color": PAPER, "markeredgecolor": INK, "markersize": 5, "linestyle": ""}
     for row, (name, evaluation) in enumerate(evaluations.items()):
         for metric, y, colour in (
             ("top_1_accuracy", row - 0.19, COLOURS[0]),
@@ -143,10 +156,10 @@ def draw_accuracy(
             axes.barh(y, value, 0.34, xerr=error, color=colour, ecolor=INK, alpha=0.75, label=label)
             _beside(axes, HERE, y, f"{value:.1f}", INK)
             if name in published:
-                axes.plot(100.0 * published[name][metric], y, **diamond)
+                axes.plot(100.0 * published[name][metric], y, **DIAMOND)
                 _beside(axes, THERE, y, f"{100.0 * published[name][metric]:.1f}", MUTED)
     if published:
-        axes.plot([], [], label="published", **diamond)
+        axes.plot([], [], label="published", **DIAMOND)
         _beside(axes, THERE, -0.62, "published", MUTED)
         _beside(axes, HERE, -0.62, "here", MUTED)
     axes.set_yticks(range(len(evaluations)), list(evaluations), color=INK)
