@@ -12,11 +12,11 @@ from tiny_imagenet.lifecycle import stage_process
 from tiny_imagenet.params import as_flat, load_params
 from tiny_imagenet.report.data_summary import load_data_report
 from tiny_imagenet.report.examples import choose_labels, draw_pictures, images_at
-from tiny_imagenet.report.figures import to_svg
 from tiny_imagenet.report.mistakes import confident_mistakes, confused_pairs
 from tiny_imagenet.report.model_card import model_card
 from tiny_imagenet.report.page import render_page
 from tiny_imagenet.report.reporting import best, draw_results, write_report
+from tiny_imagenet.report.style import to_svg
 from tiny_imagenet.report.tables import as_text, make_tables
 
 RECORDS, MODELS, METRICS, REPORTS = Path("data/records"), Path("models"), Path("metrics"), Path("reports")

@@ -11,10 +11,10 @@ from tests.synthetic_results import DATA_REPORT, jpeg, write_model
 
 from tiny_imagenet.data.tfrecords import Class, Manifest
 from tiny_imagenet.evaluation.results import Result, load_result
-from tiny_imagenet.report.figures import to_svg
 from tiny_imagenet.report.mistakes import Predictions, confident_mistakes, confused_pairs
 from tiny_imagenet.report.page import render_page
 from tiny_imagenet.report.reporting import best, draw_results
+from tiny_imagenet.report.style import to_svg
 
 NAMES = [f"class {label}" for label in range(12)]
 MANIFEST = Manifest(

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from tiny_imagenet.report.cost import PUBLISHED, Point, draw_compute, draw_time
-from tiny_imagenet.report.figures import to_svg
+from tiny_imagenet.report.style import to_svg
 
 POINTS = [
     Point("minutes × 3", "CPU", 1.8e13, 0.27, 0.54),

@@ -14,7 +14,7 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from matplotlib.transforms import Bbox
 
-from tiny_imagenet.report.figures import COLOURS, INK, MUTED, PAPER, STYLE
+from tiny_imagenet.report.style import COLOURS, INK, MUTED, PAPER, STYLE
 
 PANELS = (("top_1_accuracy", "top-1 accuracy, %"), ("top_5_accuracy", "top-5 accuracy, %"))
 PUBLISHED = "published, at reckoned compute"

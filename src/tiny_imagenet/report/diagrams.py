@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from tiny_imagenet.report.blocks import fold_layers
-from tiny_imagenet.report.figures import COLOURS, INK, MUTED, STYLE
+from tiny_imagenet.report.style import COLOURS, INK, MUTED, STYLE
 
 # Inches.
 WIDTH, BOX, HEIGHT, GAP, SHAPE_AT, COUNT_AT = 4.6, 2.5, 0.29, 0.17, 3.62, 4.57

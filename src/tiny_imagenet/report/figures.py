@@ -1,8 +1,7 @@
-"""The pictures of the report, as matplotlib figures: no pyplot, no state, the same bytes from the same numbers."""
+"""Accuracies as bars, calibration, and images with what is said of them, as matplotlib figures."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,128 +9,10 @@ import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
-# The page replaces these four by its own light and dark ones.
-INK, MUTED, RULE, PAPER = "#1f2328", "#656d76", "#d1d9e0", "#ffffff"
-COLOURS = ("#3a7cc4", "#d9772b", "#2f9d78", "#b8538f", "#8a6fd1", "#a8862a", "#c8504b", "#4b97a8")
+from tiny_imagenet.report.style import COLOURS, DIAMOND, INK, MUTED, STYLE
 
 HERE, THERE = 30, 80  # where the columns of figures beside the bars end, in typographic points
-
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 9,
-    "text.color": INK,
-    "text.parse_math": False,  # a name with two dollar signs is no formula
-    "axes.edgecolor": RULE,
-    "axes.facecolor": "none",
-    "axes.labelcolor": MUTED,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 10,
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": RULE,
-    "grid.linewidth": 0.6,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.major.size": 0,
-    "ytick.major.size": 0,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-    "figure.facecolor": PAPER,
-    "savefig.facecolor": PAPER,
-    "svg.fonttype": "none",
-    "svg.hashsalt": "tiny-imagenet",
-}
-
-DIAMOND: dict[str, Any] = {
-    "marker": "D",
-    "color": PAPER,
-    "markeredgecolor": INK,
-    "markersize": 5,
-    "linestyle": "",
-}  # what was published
-
-History = Sequence[Mapping[str, float]]
-
-
-@rc_context(STYLE)
-def to_svg(figure: Figure) -> str:
-    """Returns the figure as SVG, with its texts as text and without date or program."""
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    return "\n".join(line.rstrip() for line in buffer.getvalue().splitlines()) + "\n"
-
-
-@rc_context(STYLE)
-def to_png(figure: Figure) -> bytes:
-    """Returns the figure as PNG, 200 dots an inch."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=200, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-@rc_context(STYLE)
-def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
-    """Draws top-1 accuracy and objective over the epochs (the report's Figures 6 and 7), one figure a model.
-
-    Args:
-        histories: For each model its rows of history.csv, accuracies as fractions. All figures share their scales.
-        published: For some models `top_1_accuracy` and `loss` (which includes the L2 term), drawn as dashed lines, and
-            maybe `curve`, top-1 accuracy by epoch, drawn as diamonds.
-    """
-    figures = {}
-    accuracy_axes, objective_axes = [], []
-    for name, history in histories.items():
-        figures[name] = Figure((3.4, 4.6), layout="constrained")
-        top, bottom = figures[name].subplots(2, 1, sharex=True)
-        reference = published.get(name)
-        _curve(top, history, "top_1_accuracy", 100.0, reference["top_1_accuracy"] if reference else None)
-        _curve(bottom, history, "objective", 1.0, reference["loss"] if reference else None)
-        if reference and reference.get("curve"):
-            epochs = sorted(reference["curve"])
-            top.plot(epochs, [100.0 * reference["curve"][epoch] for epoch in epochs], label="published plot", **DIAMOND)
-            top.set_xticks([history[-1]["epoch"], *epochs])
-        if any(row["val_loss"] != row["val_objective"] for row in history):
-            epochs = [row["epoch"] for row in history]
-            style = {"linestyle": ":", "linewidth": 1.2, "marker": "." if len(history) == 1 else ""}
-            bottom.plot(
-                epochs, [row["val_loss"] for row in history], color=COLOURS[1], label="val, no L2 term", **style
-            )
-        top.set_title("top-1 accuracy, %")
-        bottom.set_title("loss with the L2 term")
-        bottom.set_xlabel("epoch")
-        labels = {line.get_label(): line for axes in (top, bottom) for line in axes.lines}
-        figures[name].legend(labels.values(), labels.keys(), loc="outside lower left", ncols=2)
-        accuracy_axes.append(top)
-        objective_axes.append(bottom)
-    _share_scale(accuracy_axes, from_zero=True)
-    _share_scale(objective_axes, from_zero=False)
-    return figures
-
-
-def _curve(axes: Axes, history: History, metric: str, scale: float, published: float | None) -> None:
-    epochs = [row["epoch"] for row in history]
-    marker = "o" if len(history) == 1 else ""
-    for prefix, colour, label in (("", COLOURS[0], "train"), ("val_", COLOURS[1], "val")):
-        values = [scale * row[prefix + metric] for row in history]
-        axes.plot(epochs, values, color=colour, label=label, linewidth=1.6, marker=marker, markersize=5)
-    if published is not None:
-        axes.axhline(scale * published, color=MUTED, linewidth=1.2, linestyle="--", label="published")
-    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))
-    if len(history) == 1:
-        axes.set_xticks(epochs)
-
-
-def _share_scale(axes_of_models: Sequence[Axes], *, from_zero: bool) -> None:
-    limits = [axes.get_ylim() for axes in axes_of_models]
-    low, high = min(low for low, _ in limits), max(high for _, high in limits)
-    for axes in axes_of_models:
-        axes.set_ylim(0.0 if from_zero else low, high)
 
 
 @rc_context(STYLE)

@@ -9,8 +9,8 @@ from matplotlib import rc_context
 from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 
-from tiny_imagenet.report.figures import STYLE, to_png
 from tiny_imagenet.report.mistakes import confusion
+from tiny_imagenet.report.style import STYLE, to_png
 
 READABLE = 20  # classes whose names have room beside the axes
 

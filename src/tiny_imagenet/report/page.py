@@ -21,9 +21,9 @@ from tiny_imagenet.params import as_flat
 from tiny_imagenet.report.data_summary import summarize_data
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.examples import first_name
-from tiny_imagenet.report.figures import INK, MUTED, PAPER, RULE
 from tiny_imagenet.report.mistakes import Mistake, Pair, Predictions
 from tiny_imagenet.report.reporting import best
+from tiny_imagenet.report.style import INK, MUTED, PAPER, RULE
 from tiny_imagenet.report.tables import HOLDOUT, Number, is_short, make_tables
 
 TEMPLATES = Path(__file__).parent / "templates"
