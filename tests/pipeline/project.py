@@ -49,6 +49,7 @@ class Project:
         for name in SPARED:
             self._cut("params.yaml", rf"^  {name}:.*\n(?:    .*\n)*")
             self._cut("dvc.yaml", rf"^.*metrics/{name}/.*\n")
+            self._cut("dvc.lock", rf"^  (?:train|evaluate)@{name}:\n(?:    .*\n)*")
         self.git("init", "--quiet")
         self.commit("The working tree")
 

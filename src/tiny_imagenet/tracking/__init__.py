@@ -1,6 +1,5 @@
 """MLflow: nothing outside this folder imports it. What it reads when it is imported is set here."""
 
-import logging
 import os
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -9,5 +8,3 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
-logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is told here, in one line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,8 @@ from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.files import locked
 
 SQLITE = "sqlite:///"
+
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is told here, in one line
 
 
 def store_uri(root: Path) -> str:
