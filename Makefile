@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui compare test test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui compare test test-units test-stages test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -45,7 +45,13 @@ compare: $(READY) ## what differs between two models: make compare A=main:vgg B=
 	@python -m tiny_imagenet.compare $(A) $(B) $(ARGS)
 
 test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
-	pytest -m "not slow"
+	@$(MAKE) -j2 test-units test-stages
+
+test-units: $(READY)
+	pytest -m "not slow" --ignore tests/pipeline --ignore tests/stages
+
+test-stages: $(READY) # mostly processes that start one after the other: beside the others they take little
+	pytest -m "not slow" tests/pipeline tests/stages
 
 test-slow: $(READY) ## the long suite
 	pytest -m slow
