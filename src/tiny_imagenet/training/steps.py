@@ -14,6 +14,7 @@ from tiny_imagenet.errors import PipelineError
 from tiny_imagenet.evaluation.metrics import TOP_K
 from tiny_imagenet.models import head_variables
 from tiny_imagenet.schema import Recipe
+from tiny_imagenet.training.dense import take_over_large_dense
 from tiny_imagenet.training.dropout import BatchDropout
 from tiny_imagenet.training.feeding import Group
 from tiny_imagenet.training.input_pipeline import Batch, make_batch
@@ -51,6 +52,7 @@ class Steps:
         self.augmentation = dataclasses.asdict(recipe.augmentation)
         self.dropout = BatchDropout(model, seed)
         take_over_batch_normalization(model, strategy.num_replicas_in_sync)
+        take_over_large_dense(model)
         self.launches: dict[Phase, tf.types.experimental.GenericFunction] = {}
 
     def __call__(self, first: int, count: int, group: Group, phase: Phase) -> tf.Tensor:
