@@ -101,6 +101,22 @@ def test_flip_averaging_and_pretraining_are_marked_and_said(tmp_path: Path, resu
     assert not [note for note in comparison(results).notes if note.startswith(("†", "‡"))]
 
 
+def test_the_published_plot_beside_the_history(tmp_path: Path) -> None:
+    write_model(tmp_path, "vgg", WORDS, epochs=3, top_1=0.25)
+    result = load(tmp_path, "vgg", PUBLISHED | {"curve": {5: 0.19, 2: 0.1}})
+    at_two = result.history[1]["val_top_1_accuracy"]
+    _, table = make_tables([result])
+    assert table.headers == ["on the way", "after epoch", "top-1 %", "published plot, top-1 %", "difference top-1"]
+    error = 100.0 * (at_two * (1.0 - at_two) / result.evaluation["num_images"]) ** 0.5
+    difference = f"{100.0 * (at_two - 0.1):+.1f} ± {error:.1f}".replace("-", "−")
+    assert table.rows == [
+        ["vgg", "2", f"{100.0 * at_two:.2f}", "10", difference],
+        ["vgg", "5", "–", "19", "–"],
+    ]
+    assert "vgg" in as_markdown(table)
+    assert "vgg" in as_text(table)
+
+
 def test_over_seeds(seeds: list[Result], results: list[Result]) -> None:
     table = over_seeds(repeated(seeds))
     assert table.rows == [

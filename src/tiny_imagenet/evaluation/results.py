@@ -83,8 +83,11 @@ class Result:
         return float(TRAIN_FLOPS_PER_MAC * self.architecture["macs_per_image"] * self.published["images_seen"])
 
     def standard_error(self, metric: str) -> float:
-        """Returns the standard error of an accuracy p on n images, sqrt(p (1 - p) / n), as a fraction."""
-        accuracy = self.evaluation[metric]
+        """Returns the standard error of one of the accuracies, as a fraction."""
+        return self.error_of(self.evaluation[metric])
+
+    def error_of(self, accuracy: float) -> float:
+        """Returns the standard error of an accuracy p on the n images of the evaluation, sqrt(p (1 - p) / n)."""
         return math.sqrt(accuracy * (1.0 - accuracy) / self.evaluation["num_images"])
 
 

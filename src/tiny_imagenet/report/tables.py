@@ -37,9 +37,10 @@ class Table:
 
 
 def make_tables(results: Sequence[Result]) -> list[Table]:
-    """Returns the comparison, and behind it the table over seeds where there are several of one recipe."""
+    """Returns the comparison, and behind it, where there is something to say: the published plot, and the seeds."""
     groups = repeated(results)
-    return [comparison(results), *([over_seeds(groups)] if groups else [])]
+    plotted = [result for result in results if result.published and result.published.get("curve")]
+    return [comparison(results), *([on_the_way(plotted)] if plotted else []), *([over_seeds(groups)] if groups else [])]
 
 
 def comparison(results: Sequence[Result]) -> Table:
@@ -71,6 +72,23 @@ def _notes(results: Sequence[Result], *, any_published: bool) -> list[str]:
     if any(result.pretrained for result in results):
         notes.append(f"{PRETRAINED} Pretrained: ImageNet contains these classes; not comparable.")
     return notes
+
+
+def on_the_way(results: Sequence[Result]) -> Table:
+    """Returns the top-1 accuracy on val beside that of a published plot, epoch by epoch; – is still to come."""
+    headers = ["on the way", "after epoch", "top-1 %", "published plot, top-1 %", "difference top-1"]
+    rows = []
+    for result in results:
+        scored = {row["epoch"]: row["val_top_1_accuracy"] for row in result.history}
+        for epoch, published in sorted((result.published or {})["curve"].items()):
+            row = [result.model, Number(str(epoch), epoch), NONE, Number(f"{100.0 * published:.3g}", published), NONE]
+            if epoch in scored:
+                accuracy, error = scored[epoch], result.error_of(scored[epoch])
+                difference = f"{100.0 * (accuracy - published):+.1f} ± {100.0 * error:.1f}".replace("-", "−")
+                row[2] = Number(f"{100.0 * accuracy:.2f}", accuracy)
+                row[4] = Number(difference, accuracy - published)
+            rows.append(row)
+    return Table(headers, rows, ["Read off a plot: right to about a point."])
 
 
 def over_seeds(groups: Sequence[Group]) -> Table:
