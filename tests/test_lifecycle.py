@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import subprocess
@@ -30,9 +31,20 @@ def test_an_end_is_one_line_and_a_status(
     assert capfd.readouterr() == ("", line)
 
 
-def test_a_bug_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), stage_process("train"):
-        _ = 1 / 0
+def test_a_full_disk_is_one_line_wherever_it_was_met(capfd: pytest.CaptureFixture[str]) -> None:
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("no /dev/full: it is Linux's")
+    with pytest.raises(SystemExit) as ended, stage_process("report"), full.open("w", buffering=1) as file:
+        file.write("a line\n")
+    assert ended.value.code == 1
+    assert capfd.readouterr() == ("", "error: report: the disk: is full; free some space (docs/operations.md)\n")
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), PermissionError(errno.EACCES, "denied", "x")])
+def test_a_bug_keeps_its_traceback(error: Exception) -> None:
+    with pytest.raises(type(error)), stage_process("train"):
+        raise error
 
 
 @pytest.mark.usefixtures("signals")

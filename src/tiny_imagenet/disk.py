@@ -24,6 +24,17 @@ def disk_errors(path: Path, needed_bytes: int) -> Iterator[None]:
         raise PipelineError(path, f"cannot be written: {error.strerror}", "check the folder") from None
 
 
+@contextmanager
+def full_disk_errors() -> Iterator[None]:
+    """Raises a PipelineError instead of the OSError of a full disk, whoever met it."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise PipelineError(error.filename or "the disk", "is full", "free some space (docs/operations.md)") from None
+
+
 def require_free_bytes(path: Path, needed_bytes: int) -> None:
     """Raises a PipelineError unless the disk of `path` has room for so many bytes more."""
     if shutil.disk_usage(path.parent).free < needed_bytes:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from tiny_imagenet.disk import full_disk_errors
 from tiny_imagenet.errors import PipelineError
 
 PARENT_CHECK_SECONDS = 2.0
@@ -17,13 +18,14 @@ PARENT_CHECK_SECONDS = 2.0
 
 @contextmanager
 def stage_process(stage: str) -> Iterator[None]:
-    """Runs a stage's body: a PipelineError becomes one line on stderr and an exit status, without a traceback.
+    """Runs a stage's body: a PipelineError, or a full disk, becomes one line on stderr and an exit status.
 
     The process ends itself (SIGTERM) when the process that started it is gone: a killed `dvc` leaves nothing running.
     """
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     try:
-        yield
+        with full_disk_errors():
+            yield
     except KeyboardInterrupt:
         print(f"{stage}: interrupted", file=sys.stderr, flush=True)
         sys.exit(128 + signal.SIGINT)
