@@ -19,7 +19,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui compare test test-units test-stages test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui compare verify test test-units test-stages test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -43,6 +43,9 @@ ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
 
 compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run's id)
 	@python -m tiny_imagenet.compare $(A) $(B) $(ARGS)
+
+verify: $(READY) ## every object of DVC's cache against the name it has by its content (ARGS=--remove)
+	@python -m tiny_imagenet.verify $(ARGS)
 
 test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
 	@$(MAKE) -j2 test-units test-stages
