@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from tests.synthetic_page import MANIFEST, NAMES, predict, render
+from tests.synthetic_page import MANIFEST, NAMES, PUBLISHED, load_results, predict, render
 
 from tiny_imagenet.report.page import inline
 
@@ -62,6 +62,16 @@ def test_parameters_that_all_share_are_told_apart(tmp_path: Path) -> None:
     page = render(tmp_path)
     assert '<tr class="same"><th scope="row">seed</th>' in page
     assert '<tr><th scope="row">lr</th><td>0.2</td><td>0.5</td><td>0.8</td></tr>' in page
+
+
+def test_each_table_has_its_own_heading(tmp_path: Path) -> None:
+    first, *rest = load_results(tmp_path / "apart")
+    results = [dataclasses.replace(first, published=PUBLISHED | {"curve": {1: 0.1}})]
+    results += [dataclasses.replace(each, training=first.training | {"seed": k}) for k, each in enumerate(rest, 10)]
+    page = render(tmp_path, results=results)
+    section = page[page.index('<section id="results">') : page.index('<section id="discussion">')]
+    assert re.findall("<h3>(.*?)</h3>", section) == ["On the way", "Over seeds"]
+    assert section.count("<table") == 3
 
 
 def test_a_sorted_column_goes_by_numbers_not_by_their_texts(tmp_path: Path) -> None:
