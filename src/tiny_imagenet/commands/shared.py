@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tiny_imagenet.data.tfrecords import Manifest, load_manifest
+from tiny_imagenet.disk import full_disk_errors
 from tiny_imagenet.errors import InputError, PipelineError
 from tiny_imagenet.strict_yaml import nearest
 
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
 
 @contextmanager
 def command_process(command: str) -> Iterator[None]:
-    """Runs a command's body: a PipelineError becomes one line on stderr and an exit status, without a traceback."""
+    """Runs a command's body: a PipelineError, or a full disk, becomes one line on stderr and an exit status."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `... | head` ends it quietly
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a file's name can be any bytes
     try:
-        yield
+        with full_disk_errors():
+            yield
     except KeyboardInterrupt:
         print(f"{command}: interrupted", file=sys.stderr)
         sys.exit(128 + signal.SIGINT)
