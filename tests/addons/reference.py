@@ -1,4 +1,6 @@
-"""Writes what tensorflow-addons makes of some images to OUT.npz, in an environment of its own (`make test-addons`).
+"""Writes what two old libraries make of some images to OUT.npz, in an environment of its own (`make test-addons`).
+
+tensorflow-addons 0.23, and for the stretch keras-preprocessing 1.0.5, which was Keras' at the report's time.
 
 usage: reference.py OUT.npz
 """
@@ -8,6 +10,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 import tensorflow_addons as tfa
+from keras_preprocessing.image import apply_brightness_shift
 
 SIZE, BATCH = 64, 32
 
@@ -30,6 +33,7 @@ def main(out: str) -> None:
         for kind in ("bilinear", "nearest")
     }
     blended = [tfa.image.blend(tf.zeros(image.shape), image, float(f)) for image, f in zip(images, factor, strict=True)]
+    shades = images * np.linspace(0.4, 1, BATCH, dtype=np.float32)[:, None, None, None]
     np.savez(
         out,
         images=images,
@@ -40,6 +44,8 @@ def main(out: str) -> None:
         transforms=composed.numpy(),
         rotated=tfa.image.rotate(images, angle, "bilinear", fill_mode="nearest").numpy(),
         translated=tfa.image.translate(images, shift, "bilinear", fill_mode="nearest").numpy(),
+        shades=shades,
+        stretched=np.stack([apply_brightness_shift(image, float(f)) for image, f in zip(shades, factor, strict=True)]),
         brightened=np.stack([image.numpy() for image in blended]),
         **transformed,
     )

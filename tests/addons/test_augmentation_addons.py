@@ -1,4 +1,7 @@
-"""The augmentation against tensorflow-addons 0.23, pixel for pixel; `make test-addons` writes the reference first."""
+"""The augmentation against tensorflow-addons 0.23, pixel for pixel, and its stretch against keras-preprocessing 1.0.5.
+
+`make test-addons` writes the reference first.
+"""
 
 import os
 
@@ -54,3 +57,12 @@ def test_brightness(reference):
     ours = brighten(tf.constant(reference["images"]), tf.constant(reference["factor"]), stretch=False)
     assert np.abs(ours.numpy() - reference["brightened"]).max() <= 0.5 + 1e-4
     assert np.ptp(reference["brightened"]) > 200
+
+
+def test_stretch(reference):
+    """The old library cuts to whole grey levels twice, before and after the factor of at most 1.5; ours does not."""
+    shades, factor = tf.constant(reference["shades"]), tf.constant(reference["factor"])
+    ours = brighten(shades, factor, stretch=True).numpy()
+    assert (ours - reference["stretched"]).min() >= -1e-3
+    assert (ours - reference["stretched"]).max() <= 2.5 + 1e-3
+    assert np.abs(ours - brighten(shades, factor, stretch=False).numpy()).max() > 50

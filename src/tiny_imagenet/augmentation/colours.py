@@ -12,10 +12,9 @@ def brighten(images: tf.Tensor, factors: tf.Tensor, *, stretch: bool) -> tf.Tens
     Args:
         images: float32 (batch, height, width, 3), 0 to 255.
         factors: (batch,).
-        stretch: First stretches each image to the full range, as Keras 2.2's `ImageDataGenerator` did.
+        stretch: First makes the greatest value of each image 255, as keras-preprocessing 1.0 did, the library behind
+            `ImageDataGenerator` in 2018 (later releases also made the least value 0).
     """
     if stretch:
-        low = tf.reduce_min(images, axis=(1, 2, 3), keepdims=True)
-        high = tf.reduce_max(images, axis=(1, 2, 3), keepdims=True)
-        images = tf.math.divide_no_nan(images - low, high - low) * 255.0
+        images = tf.math.divide_no_nan(images, tf.reduce_max(images, axis=(1, 2, 3), keepdims=True)) * 255.0
     return tf.clip_by_value(images * factors[:, None, None, None], 0.0, 255.0)
