@@ -1,0 +1,27 @@
+"""Prints how far the stretch moves the train images as they are stored: python docs/reproduction/stretch.py.
+
+From the checkout's root, after `dvc repro preprocess`.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from tiny_imagenet.data.decoding import load_images
+from tiny_imagenet.data.tfrecords import load_manifest
+
+
+def main() -> None:
+    """Prints the share of images whose greatest value is 255 already, and the factor of the others."""
+    records = Path("data/records")
+    images = load_images(records, load_manifest(records), "train", Path(".cache")).images
+    greatest = np.concatenate([block.max(axis=(1, 2, 3)) for block in np.array_split(images, 100)])
+    factor = 255 / np.maximum(greatest, 1)
+    print(
+        f"{len(factor):,} images: {np.mean(greatest == 255):.1%} have 255 as their greatest value; "
+        f"the stretch multiplies by {factor.mean():.4f} in the mean, and {np.mean(factor > 1.1):.1%} by more than 1.1"
+    )
+
+
+if __name__ == "__main__":
+    main()
