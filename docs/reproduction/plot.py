@@ -21,12 +21,13 @@ def main() -> None:
     variants, committed = read(HERE / "variants.csv"), read(ROOT / "reports" / "history.csv")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     models = list(dict.fromkeys(row["model"] for row in variants))
+    colors = {changed: f"C{n}" for n, changed in enumerate(dict.fromkeys(row["changed"] for row in variants))}
     figure = Figure(figsize=(3.6 * len(models), 3.6), layout="constrained")
     for axes, model in zip(figure.subplots(1, len(models), squeeze=False)[0], models, strict=True):
-        draw(axes, [row for row in committed if row["model"] == model], "as committed", color="black")
+        draw(axes, [row for row in committed if row["model"] == model], "as committed", "black")
         runs = [row for row in variants if row["model"] == model]
         for changed, rows in itertools.groupby(runs, lambda row: row["changed"]):
-            draw(axes, list(rows), changed)
+            draw(axes, list(rows), changed, colors[changed])
         published = params["published"]["tiny-imagenet-200"][model]["top_1_accuracy"]
         axes.axhline(100 * published, color="grey", linestyle="--", linewidth=1, label="published")
         axes.set(title=model, xlabel="epoch", ylabel="val top-1 accuracy, %", ylim=(0, None))
@@ -41,7 +42,7 @@ def read(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def draw(axes: Axes, rows: list[dict[str, str]], label: str, color: str | None = None) -> None:
+def draw(axes: Axes, rows: list[dict[str, str]], label: str, color: str) -> None:
     """Draws one training."""
     epochs = [int(row["epoch"]) for row in rows]
     axes.plot(epochs, [100 * float(row["val_top_1_accuracy"]) for row in rows], label=label, color=color, linewidth=1)
