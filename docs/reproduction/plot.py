@@ -1,6 +1,7 @@
 """Draws trainings with one thing changed beside the committed ones: python docs/reproduction/plot.py -> variants.svg.
 
-variants.csv holds the histories (`metrics/MODEL/history.csv`) of the experiments that docs/reproduction.md names.
+variants.csv holds the histories (`metrics/MODEL/history.csv`) of the experiments that docs/reproduction.md names,
+and of the one that was stopped what MLflow had of it.
 """
 
 import csv

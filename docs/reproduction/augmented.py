@@ -1,0 +1,51 @@
+"""Scores models on val images that are augmented as in their training: python docs/reproduction/augmented.py MODEL ...
+
+From the checkout's root, after they were trained; one draw an image.
+"""
+
+import dataclasses
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
+
+# isort: split
+import tensorflow as tf
+
+from tiny_imagenet.augmentation import augment as augmentation
+from tiny_imagenet.data.decoding import load_images
+from tiny_imagenet.data.tfrecords import load_manifest
+from tiny_imagenet.evaluation.metrics import score
+from tiny_imagenet.evaluation.saved_models import load_model, load_run
+from tiny_imagenet.params import load_params
+
+SEED, BATCH_SIZE = 7, 100
+
+
+def main(models: list[str]) -> None:
+    """Prints each model's metrics on the images as they are and augmented."""
+    params, manifest = load_params(), load_manifest(Path("data/records"))
+    devices.make_strategy(params.device)
+    val = load_images(Path("data/records"), manifest, "val", Path(".cache"))
+    size, images = manifest.image_size, tf.constant(val.images)
+    for name in models:
+        settings = dataclasses.asdict(params.model(name).recipe.augmentation)
+        folder = Path("models") / name
+        digest = load_run(folder / "run.json")["model_sha256"]
+        network = load_model(folder / "model.keras", digest, size, manifest.num_classes)
+        plain, augmented = [], []
+        for step, indices in enumerate(np.arange(len(images), dtype=np.int32).reshape(-1, BATCH_SIZE)):
+            chance = augmentation.chances(SEED, tf.constant(step), BATCH_SIZE)
+            never = tf.zeros(BATCH_SIZE, tf.bool)
+            drawn = augmentation.draw(chance, never, image_size=size, final_size=size, settings=settings)
+            moved = augmentation.augment(images, tf.constant(indices), drawn, final_size=size, settings=settings)
+            augmented.append(network(moved, training=False))
+            plain.append(network(val.images[indices].astype(np.float32), training=False))
+        for kind, logits in (("as they are", plain), ("augmented", augmented)):
+            print(name, kind, score(np.concatenate(logits), val.labels))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
