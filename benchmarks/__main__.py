@@ -16,7 +16,7 @@ from benchmarks.rows import THEMES
 from benchmarks.scratch import Scratch
 from benchmarks.subjects import ROOT
 from benchmarks.table import make_line, make_table, update_page
-from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.core.errors import PipelineError
 
 HERE = Path(__file__).parent
 RESULTS, PAGE, PLOT = HERE / "results.json", HERE / "README.md", HERE / "ratios.svg"

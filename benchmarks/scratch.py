@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from benchmarks.subjects import ROOT
-from tiny_imagenet.data.archive import Archive
-from tiny_imagenet.data.shards import whole_directory
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.archive.zip_archive import Archive
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.files import atomic_directory
 
 IMAGES_A_CLASS = 100  # in folders, for the peers
 
@@ -86,8 +86,8 @@ class Scratch:
         target = self.folder / f"train-{IMAGES_A_CLASS}-a-class"
         if not target.exists():
             self.tell("unpacking images for the peers")
-            with whole_directory(target) as aside, Archive(self.archive) as archive:
-                _unpack(archive, aside)
+            with atomic_directory(target) as temporary, Archive(self.archive) as archive:
+                _unpack(archive, temporary)
         return target
 
 

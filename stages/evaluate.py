@@ -1,4 +1,4 @@
-"""evaluate NAME: models/NAME/model.keras on val or the hold-out -> metrics/NAME/, the run; on test: submission.txt."""
+"""Stage evaluate NAME: scores models/NAME/model.keras, to metrics/NAME and the MLflow run."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
-from tiny_imagenet.data.classes import short_names
-from tiny_imagenet.data.tfrecords import load_manifest
-from tiny_imagenet.files import write_csv, write_json, write_whole
-from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import load_params
-from tiny_imagenet.schema import Model, Params
+from tiny_imagenet.core.files import atomic_write, write_csv, write_json
+from tiny_imagenet.core.params import load_params
+from tiny_imagenet.core.process import stage_process
+from tiny_imagenet.core.schema import ModelSettings, Params
+from tiny_imagenet.dataset.classes import short_names
+from tiny_imagenet.dataset.manifest import load_manifest
 
 RECORDS = Path("data/records")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))
@@ -23,54 +23,51 @@ def main(name: str) -> None:
     evaluate(params, params.model(name), Path("models") / name, Path("metrics") / name)
 
 
-def evaluate(params: Params, chosen: Model, models: Path, metrics: Path) -> None:
+def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Path) -> None:
     """Writes the stage's outputs."""
-    from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
+    from tiny_imagenet.distribute import devices  # before TensorFlow: it sets environment variables for it
 
     # isort: split
     import numpy as np
 
-    from tiny_imagenet.data.decoding import load_images
     from tiny_imagenet.evaluation import metrics as evaluation
-    from tiny_imagenet.evaluation.inference import make_predictor
-    from tiny_imagenet.evaluation.saved_models import load_model, load_run
+    from tiny_imagenet.evaluation.saved_models import load_model, load_run_file
     from tiny_imagenet.evaluation.submission import write_submission
-    from tiny_imagenet.report.heatmap import confusion_png
+    from tiny_imagenet.images.decoding import load_images
+    from tiny_imagenet.scoring.metrics import cross_entropy, regularization_loss, require_finite
+    from tiny_imagenet.scoring.predictor import make_predictor
+    from tiny_imagenet.tracking.confusion_image import confusion_png
     from tiny_imagenet.tracking.evaluations import log_evaluation
 
-    name, split = chosen.name, params.evaluation.split
-    manifest, run = load_manifest(RECORDS), load_run(models / "run.json")
-    same = params.training.deterministic
-    strategy = devices.make_strategy(params.device, params.strategy, deterministic=same, alone=True)
+    name, split, options = settings.model, params.evaluation.split, params.evaluation
+    manifest, run = load_manifest(RECORDS), load_run_file(models / "run.json")
+    deterministic = params.training.deterministic
+    strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic, alone=True)
     with strategy.scope():
-        model = load_model(models / "model.keras", run["model_sha256"], manifest.image_size, manifest.num_classes)
+        model = load_model(models / "model.keras", run.model_sha256, manifest.image_size, manifest.num_classes)
         images = load_images(RECORDS, manifest, split, ROOT / ".cache")
-        flip = chosen.recipe.flip_averaging
-        predict = make_predictor(model, params.evaluation.batch_size, strategy, flip_averaging=flip)
-        logits = predict(images.images)
+        predict = make_predictor(model, options.batch_size, strategy, flip_tta=settings.flip_tta)
+        logits, labels = predict(images.images), images.labels
 
-    scores = evaluation.score(logits, images.labels)
-    evaluation.require_finite(scores, f"models.{name}")
-    error, bins = evaluation.calibration(logits, images.labels, params.evaluation.calibration_bins)
-    objective = scores["loss"] + evaluation.l2_term(model)
-    results = {"num_images": len(images.labels), "objective": objective, **scores, "ece": error}
-    evaluation.require_finite(results, f"models.{name}")
+    scores = evaluation.evaluate(logits, labels, regularization_loss(model), options.calibration_bins)
+    require_finite(scores, f"models.{name}")
+    results = {"num_images": len(labels), **scores}
     top, probabilities = evaluation.top_predictions(logits)
     names = short_names(manifest.classes)
 
-    with write_whole(metrics / "predictions.npz") as aside:
-        losses = evaluation.cross_entropy(logits, images.labels).astype(np.float32)
-        np.savez(aside, label=images.labels, top_5=top, top_5_probability=probabilities, loss=losses)
-    write_csv(metrics / "per_class.csv", evaluation.per_class(logits, images.labels, manifest.classes))
-    write_csv(metrics / "calibration.csv", bins)
-    pairs = zip(images.labels, top[:, 0], strict=True)
+    with atomic_write(metrics / "predictions.npz") as temporary:
+        losses = cross_entropy(logits, labels).astype(np.float32)
+        np.savez(temporary, label=labels, top_5=top, top_5_probability=probabilities, loss=losses)
+    write_csv(metrics / "per_class.csv", evaluation.per_class(logits, labels, manifest.classes))
+    write_csv(metrics / "calibration.csv", evaluation.calibration(logits, labels, options.calibration_bins)[1])
+    pairs = zip(labels, top[:, 0], strict=True)
     write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in pairs])
     write_json(metrics / "evaluation.json", {"model": name, "split": split, **results})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
-    pictures = {"confusion": confusion_png(f"{name}, {split}", images.labels, top[:, 0], names)}
-    log_evaluation(ROOT, run["experiment"], run["run_id"], results, metrics, pictures)
+    confusion = confusion_png(f"{name}, {split}", evaluation.confusion_matrix(labels, top[:, 0], len(names)), names)
+    log_evaluation(ROOT, run, results, metrics, {"confusion": confusion})
     top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
-    print(f"{name}: {len(images.labels):,} {split} images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
+    print(f"{name}: {len(labels):,} {split} images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
 
 
 if __name__ == "__main__":

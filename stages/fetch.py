@@ -6,15 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
-from tiny_imagenet.data.archive import verify
-from tiny_imagenet.data.digits import write_digits_archive
-from tiny_imagenet.data.download import download
-from tiny_imagenet.disk import disk_errors, require_free_bytes
-from tiny_imagenet.errors import InputError
-from tiny_imagenet.files import write_whole
-from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import load_params
-from tiny_imagenet.schema import Dataset
+from tiny_imagenet.archive.digits import write_digits_archive
+from tiny_imagenet.archive.download import download
+from tiny_imagenet.archive.zip_archive import verify
+from tiny_imagenet.core.disk import disk_errors, require_free_bytes
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.files import atomic_write
+from tiny_imagenet.core.params import load_params
+from tiny_imagenet.core.process import stage_process
+from tiny_imagenet.core.schema import Dataset
 
 ARCHIVE = Path("data/archive.zip")
 VARIABLE = "TINY_IMAGENET_ARCHIVE"  # names a local archive to use instead of the download
@@ -42,9 +42,9 @@ def copy(source: Path, dataset: Dataset) -> None:
         raise InputError(f"{VARIABLE}={source}", "no such file", "correct it, or unset it to download")
     check(source, dataset)
     num_bytes = source.stat().st_size
-    with disk_errors(ARCHIVE, num_bytes), write_whole(ARCHIVE) as aside:
+    with disk_errors(ARCHIVE, num_bytes), atomic_write(ARCHIVE) as temporary:
         require_free_bytes(ARCHIVE, num_bytes)
-        shutil.copyfile(source, aside)
+        shutil.copyfile(source, temporary)
 
 
 def check(path: Path, dataset: Dataset) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from tiny_imagenet.data.archive import Archive
-from tiny_imagenet.data.data_report import make_report
-from tiny_imagenet.data.dataset import hold_out, load_dataset, shuffle_train
-from tiny_imagenet.data.findings import Findings
-from tiny_imagenet.data.jpeg import image_size
-from tiny_imagenet.data.shards import plan_shards, whole_directory, write_shards
-from tiny_imagenet.data.tfrecords import Manifest, Split, write_manifest
-from tiny_imagenet.files import write_json
-from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import load_params
+from tiny_imagenet.archive.zip_archive import Archive
+from tiny_imagenet.core.files import atomic_directory, write_json
+from tiny_imagenet.core.params import load_params
+from tiny_imagenet.core.process import stage_process
+from tiny_imagenet.dataset.manifest import Manifest, Split, write_manifest
+from tiny_imagenet.records.data_report import make_report
+from tiny_imagenet.records.findings import Findings
+from tiny_imagenet.records.jpeg import image_size
+from tiny_imagenet.records.shards import plan_shards, write_shards
+from tiny_imagenet.records.splits import hold_out, load_dataset, shuffle_train
 
 ARCHIVE = Path("data/archive.zip")
 RECORDS = Path("data/records")
@@ -31,7 +31,7 @@ def main() -> None:
         first = dataset.splits["train"][0].name
         size = image_size(archive.read(first), f"{ARCHIVE}: {first}")
     dataset = shuffle_train(hold_out(dataset, knobs.holdout_per_class, knobs.seed), knobs.seed)
-    with whole_directory(RECORDS) as directory:
+    with atomic_directory(RECORDS) as directory:
         tasks = plan_shards(dataset, size, directory, knobs.shard_images)
         written = write_shards(ARCHIVE, tasks, knobs.workers)
         splits = {split: Split.of([item.shard for item in items]) for split, items in written.items()}

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 
-from tiny_imagenet.data.tfrecords import iterate_examples, load_manifest
-from tiny_imagenet.evaluation.results import load_predictions, load_result
-from tiny_imagenet.lifecycle import stage_process
-from tiny_imagenet.params import as_flat, load_params
+from tiny_imagenet.core.params import load_params
+from tiny_imagenet.core.process import stage_process
+from tiny_imagenet.core.run_record import flatten
+from tiny_imagenet.core.schema import Recipe
+from tiny_imagenet.dataset.manifest import load_manifest
+from tiny_imagenet.images.reader import iterate_examples
 from tiny_imagenet.report.data_summary import load_data_report
 from tiny_imagenet.report.examples import choose_labels, draw_pictures, images_at
 from tiny_imagenet.report.mistakes import confident_mistakes, confused_pairs
 from tiny_imagenet.report.model_card import model_card
 from tiny_imagenet.report.page import render_page
 from tiny_imagenet.report.reporting import best, draw_results, write_report
+from tiny_imagenet.report.results import load_predictions, load_result
 from tiny_imagenet.report.style import to_svg
 from tiny_imagenet.report.tables import as_text, make_tables
 
@@ -29,8 +31,7 @@ def main() -> None:
     params, manifest = load_params(), load_manifest(RECORDS)
     train_images = sum(split.num_images for name, split in manifest.splits.items() if name in ("train", "holdout"))
     published = {
-        name: dataclasses.asdict(row) | {"images_seen": row.epochs * train_images}
-        for name, row in params.published.items()
+        name: row.model_dump() | {"images_seen": row.epochs * train_images} for name, row in params.published.items()
     }
     results = [load_result(name, METRICS / name, published.get(name)) for name in params.models]
     predictions = {name: load_predictions(name, METRICS / name / "predictions.npz") for name in params.models}
@@ -52,9 +53,9 @@ def main() -> None:
         images=images_at(iterate_examples(RECORDS, manifest, split), shown),
         unknown_examples=unknown,
         data_report=data_report,
-        parameters={name: as_flat(model) for name, model in params.models.items()},
+        parameters={name: flatten(model.model_dump()) for name, model in params.models.items()},
     )
-    settings = as_flat(params.models[first].recipe)
+    settings = flatten(params.models[first].model_dump(include=set(Recipe.model_fields)))
     card = model_card(best(results), results, settings, manifest, data_report, predictions[first], pairs)
     write_report(REPORTS, results, page, card, figures, pictures)
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))

@@ -5,65 +5,82 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from tiny_imagenet.data.tfrecords import MANIFEST, load_manifest
-from tiny_imagenet.files import sha256_of
-from tiny_imagenet.lifecycle import StopRequest, stage_process
-from tiny_imagenet.params import as_flat, describe, load_params
-from tiny_imagenet.schema import Model, Params
+from tiny_imagenet.core.files import sha256_of, write_json
+from tiny_imagenet.core.params import load_params
+from tiny_imagenet.core.process import StopRequest, stage_process
+from tiny_imagenet.core.progress import TrainingProgress
+from tiny_imagenet.core.run_record import RunFile, RunRecord
+from tiny_imagenet.core.schema import ModelSettings, Params
+from tiny_imagenet.dataset.manifest import MANIFEST, load_manifest
+
+if TYPE_CHECKING:
+    from tiny_imagenet.tracking.runs import TrackedRun
+    from tiny_imagenet.training.loop import Trainer
 
 RECORDS, MODELS, METRICS = Path("data/records"), Path("models"), Path("metrics")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also in an experiment's temporary one
 
 
 def main(name: str) -> None:
-    """Trains a model of params.yaml, going on from the checkpoint that a killed run with the same inputs left."""
+    """Trains a model of params.yaml; resumes from the checkpoint of an interrupted run with the same inputs."""
     params = load_params()
     load_manifest(RECORDS)
-    chosen = params.model(name)
-    train(params, chosen, describe(chosen, params.dataset_name))
+    train(params, params.model(name))
 
 
-def train(params: Params, chosen: Model, about: dict[str, object]) -> None:
-    """Trains on all devices; of several workers the chief alone keeps the run and writes the stage's outputs."""
-    from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
+def train(params: Params, settings: ModelSettings) -> None:
+    """Trains on all devices; of several workers, the chief alone logs the run and writes the stage's outputs."""
+    from tiny_imagenet.distribute import devices  # before TensorFlow: it sets environment variables for it
 
     # isort: split
-    from tiny_imagenet.tracking.runs import Run, experiment_tags
-    from tiny_imagenet.training import cluster
-    from tiny_imagenet.training.experiment import build_trainer, train_along, train_in_run, versions, write_results
+    from tiny_imagenet.distribute import cluster
+    from tiny_imagenet.tracking.runs import TrackedRun
+    from tiny_imagenet.training.experiment import Folders, build_trainer, versions, write_results
+    from tiny_imagenet.training.loop import LoopOptions
 
-    name, deterministic = chosen.name, params.training.deterministic
-    strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic)
-    digest = sha256_of(RECORDS / MANIFEST)
-    about |= {"device": devices.device_name(strategy), "versions": versions()}
+    name, training = settings.model, params.training
+    strategy = devices.make_strategy(params.device, params.strategy, deterministic=training.deterministic)
+    run = RunRecord(
+        **settings.model_dump(),
+        device=devices.device_name(strategy),
+        versions=versions(),
+        data_sha256=sha256_of(RECORDS / MANIFEST),
+    )
+    folders = Folders(RECORDS, ROOT / ".cache", ROOT / ".checkpoints")
+    options = LoopOptions(params.evaluation.batch_size, training.checkpoint_seconds, training.memory_gb * 1e9)
     with cluster.watch(strategy):
-        trainer = build_trainer(
-            chosen,
-            about,
-            strategy,
-            data_digest=digest,
-            checkpoints=ROOT / ".checkpoints",
-            records=RECORDS,
-            cache=ROOT / ".cache",
-            eval_split=params.evaluation.split,
-            eval_batch_size=params.evaluation.batch_size,
-            checkpoint_seconds=params.training.checkpoint_seconds,
-            memory_bytes=params.training.memory_gb * 1e9,
-        )
+        trainer = build_trainer(run, strategy, folders, params.evaluation.split, options)
         saved, stop = trainer.restore() or {}, StopRequest()  # until here there is nothing to save
         if cluster.is_chief(strategy):
-            tags = experiment_tags(f"train@{name}", digest)
-            with Run(ROOT, params.dataset_name, run_id=saved.get("run_id"), name=name, tags=tags) as run:
-                run.log_inputs(as_flat(about), params.dataset_name, digest, str(RECORDS))
-                train_in_run(trainer, name, run, stop, resumed=bool(saved))
-                origin = {"run_id": run.run_id, "experiment": params.dataset_name}
-                write_results(trainer, about, MODELS / name, METRICS / name, origin)
-                run.log_model(trainer.model, trainer.image_size)
+            with TrackedRun(ROOT, run, stage=f"train@{name}", run_id=saved.get("run_id")) as tracked:
+                tracked.log_inputs(RECORDS)
+                run_epochs(trainer, tracked, stop, resumed=bool(saved))
+                seconds = write_results(trainer, run, MODELS / name / "model.keras", METRICS / name)
+                digest = sha256_of(MODELS / name / "model.keras")
+                written = RunFile(
+                    run_id=tracked.run_id, experiment=run.dataset, model_sha256=digest, train_seconds=seconds
+                )
+                write_json(MODELS / name / "run.json", written.model_dump())
+                tracked.log_model(trainer.model, trainer.image_size)
             trainer.store.remove()
         else:
-            train_along(trainer, stop)
+            trainer.run({}, on_epoch=[], on_steps=lambda _: None, stop=stop)
         cluster.finish(strategy)
+
+
+def run_epochs(trainer: Trainer, tracked: TrackedRun, stop: StopRequest, *, resumed: bool) -> None:
+    """Trains to the end; each epoch is logged, those before a resume too if the store lacks them."""
+    name, progress = trainer.settings.model, trainer.progress
+    if resumed:
+        print(f"{name}: resuming from step {progress.step} in the same MLflow run, {tracked.run_id}", flush=True)
+    for row in progress.history[tracked.logged_epochs() :]:
+        tracked.log_epoch(row)
+    tracked.monitor_system()
+    with TrainingProgress(name, trainer.settings.epochs, trainer.steps_per_epoch, progress.step) as shown:
+        on_epoch = [tracked.log_epoch, shown.epoch]
+        trainer.run({"run_id": tracked.run_id}, on_epoch=on_epoch, on_steps=shown.steps, stop=stop)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.tiny_records import import_stage, write_project
+from tests.support.tiny_records import import_stage, write_project
 
 
 @pytest.fixture(scope="session")

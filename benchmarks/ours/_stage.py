@@ -31,7 +31,7 @@ def enter(project: str) -> ModuleType:
 def trainer_of(project: str, model: str) -> Any:
     """Returns the trainer that the stage builds, images loaded, before anything is tracked or trained."""
     stage = enter(project)
-    from tiny_imagenet.training import devices, experiment  # noqa: F401 (devices before TensorFlow)
+    from tiny_imagenet.training import experiment
 
     build = experiment.build_trainer
 

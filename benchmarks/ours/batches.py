@@ -14,7 +14,8 @@ def main(project: str) -> None:
     trainer = trainer_of(project, "logistic_regression")
     import tensorflow as tf
 
-    from tiny_imagenet.training.input_pipeline import epoch_order, make_batch
+    from tiny_imagenet.augmentation.batch import make_batch
+    from tiny_imagenet.training.batch_source import epoch_order
 
     settings, size = trainer.settings, trainer.recipe.batch_size
     trainer.feed.begin(epoch_order(settings.seed, 0, trainer.num_images), 0)

@@ -20,7 +20,7 @@ STATUS = Path("/proc/self/status")
 def main(project: str, model: str) -> None:
     def measure() -> Figures:
         stage = enter(project)
-        from tiny_imagenet.training import devices  # noqa: F401
+        from tiny_imagenet.distribute import devices  # noqa: F401
         from tiny_imagenet.training.loop import Trainer
 
         begin, decoded = Trainer.__init__, {}

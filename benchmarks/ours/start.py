@@ -17,7 +17,7 @@ def main(project: str, model: str) -> None:
     def measure() -> None:
         stage = enter(project)
         began = time.time()
-        from tiny_imagenet.training import devices  # noqa: F401 (imports TensorFlow as the stage will)
+        from tiny_imagenet.distribute import devices  # noqa: F401 (imports TensorFlow as the stage will)
 
         imported = time.time() - began
         from tiny_imagenet.training.loop import Trainer

@@ -21,8 +21,8 @@ def without_input(batch_size: int) -> None:
     """Lets each step have the same batch, from memory; all else stays as it is."""
     import tensorflow as tf
 
-    from tiny_imagenet.training import steps
-    from tiny_imagenet.training.input_pipeline import Batch
+    from tiny_imagenet.augmentation.batch import Batch
+    from tiny_imagenet.training import train_step as steps
 
     images = tf.random.stateless_uniform((batch_size, 64, 64, 3), (1, 1), 0.0, 255.0)
     steps.make_batch = lambda _images, labels, chosen, **_: Batch(images, tf.gather(labels, chosen), None, None)  # type: ignore[assignment]

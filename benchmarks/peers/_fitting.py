@@ -8,7 +8,7 @@ from typing import Any
 import keras
 
 from benchmarks.serving import SECONDS, Figures
-from tiny_imagenet.models import build_model
+from tiny_imagenet.training.model import build_model
 
 WARM_BATCHES = 3
 RECIPE = {"dropout": 0.2, "l2": 0.0005}

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.training import devices  # sets what TensorFlow reads when it is imported
+from tiny_imagenet.distribute import devices  # sets what TensorFlow reads when it is imported
 
 # isort: split
 import tensorflow as tf
 
 from tiny_imagenet.augmentation import augment as augmentation
-from tiny_imagenet.data.decoding import load_images
-from tiny_imagenet.data.tfrecords import load_manifest
-from tiny_imagenet.evaluation.metrics import score
+from tiny_imagenet.core.params import load_params
+from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.evaluation.saved_models import load_model, load_run
-from tiny_imagenet.params import load_params
+from tiny_imagenet.images.decoding import load_images
+from tiny_imagenet.scoring.metrics import score
 
 SEED, BATCH_SIZE = 7, 100
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.data.decoding import load_images
-from tiny_imagenet.data.tfrecords import load_manifest
+from tiny_imagenet.dataset.manifest import load_manifest
+from tiny_imagenet.images.decoding import load_images
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from tiny_imagenet.augmentation import transforms
-from tiny_imagenet.augmentation.colours import brighten
+from tiny_imagenet.augmentation.colors import brighten
 from tiny_imagenet.augmentation.resampling import resample
 
 SIZE = 64

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from tests.tiny_records import AUGMENTATION, NOTHING
+from tests.support.tiny_records import AUGMENTATION, NOTHING
 
 from tiny_imagenet.augmentation.augment import Drawn, augment, chances, draw
 from tiny_imagenet.augmentation.resampling import resample

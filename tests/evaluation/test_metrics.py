@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_accuracy_score
 
-from tiny_imagenet.data.classes import Class
-from tiny_imagenet.errors import PipelineError
-from tiny_imagenet.evaluation import metrics as evaluation
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.dataset.classes import Class
+from tiny_imagenet.scoring import metrics as evaluation
 
 IMAGES, CLASSES = 500, 12
 
@@ -149,11 +149,11 @@ def test_a_class_without_images_or_mistakes_has_blank_cells() -> None:
     assert (absent["num_images"], absent["top_1_accuracy"], absent["top_5_accuracy"]) == (0, "", "")
 
 
-def test_the_l2_term_is_the_models_losses() -> None:
+def test_the_regularization_loss_is_the_models_losses() -> None:
     images = keras.Input((2,))
     model = keras.Model(images, keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.1))(images))
     model.set_weights([np.float32([[1, 2], [3, 4]]), np.float32([5, 6])])
-    assert evaluation.l2_term(model) == pytest.approx(3.0)
+    assert evaluation.regularization_loss(model) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])

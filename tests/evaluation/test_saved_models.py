@@ -7,9 +7,9 @@ from pathlib import Path
 import keras
 import pytest
 
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.evaluation.saved_models import load_model, load_run
-from tiny_imagenet.files import sha256_of
 
 
 @pytest.fixture

@@ -4,13 +4,14 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-from tests.tiny_archive import SIZE, WNIDS, jpeg
-from tests.tiny_records import example, write_records
+from tests.support.tiny_archive import SIZE, WNIDS, jpeg
+from tests.support.tiny_records import example, write_records
 
-from tiny_imagenet.data.classes import NO_LABEL
-from tiny_imagenet.data.jpeg import decode
-from tiny_imagenet.data.tfrecords import Split, write_shard
+from tiny_imagenet.dataset.classes import NO_LABEL
+from tiny_imagenet.dataset.manifest import Split
 from tiny_imagenet.evaluation.submission import write_submission
+from tiny_imagenet.records.jpeg import decode
+from tiny_imagenet.records.writer import write_shard
 
 COUNT = 12  # in two shards; test_10 comes after test_9
 

@@ -3,7 +3,7 @@ from typing import Any
 import keras
 import pytest
 
-from tiny_imagenet.models import build_model
+from tiny_imagenet.training.model import build_model
 
 
 def build(**arguments: Any) -> keras.Model:

@@ -7,10 +7,10 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tests.tiny_records import REPOSITORY
+from tests.support.tiny_records import REPOSITORY
 
-from tiny_imagenet import params
-from tiny_imagenet.models import build_model
+from tiny_imagenet.core import params
+from tiny_imagenet.training.model import build_model
 
 # An architecture a line: a new file in models/ needs one.
 NUM_PARAMETERS = {  # of images of 64 x 64 pixels and 200 classes

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from tiny_imagenet.models import build_model
+from tiny_imagenet.training.model import build_model
 
 
 def build(**arguments: Any) -> keras.Model:

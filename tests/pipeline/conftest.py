@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from tests.pipeline.project import CHEAP, Project
+from tests.support.project import CHEAP, Project
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ import re
 import numpy as np
 import PIL.Image
 import pytest
-from tests.pipeline.project import CHEAP
+from tests.support.project import CHEAP
 
-from tiny_imagenet.data.archive import Archive
-from tiny_imagenet.data.pictures import read_picture
+from tiny_imagenet.archive.zip_archive import Archive
+from tiny_imagenet.cli.pictures import read_picture
 
 pytestmark = pytest.mark.pipeline
 

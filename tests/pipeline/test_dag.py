@@ -3,7 +3,7 @@
 import pytest
 import yaml
 from dvc.repo import Repo
-from tests.pipeline.project import CHEAP, NAMES, executed
+from tests.support.project import CHEAP, NAMES, executed
 
 pytestmark = pytest.mark.pipeline
 

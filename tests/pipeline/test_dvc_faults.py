@@ -4,10 +4,10 @@ import signal
 import time
 
 import pytest
-from tests.pipeline.project import CHEAP, executed, processes
-from tests.tiny_archive import jpeg, members, write_archive
+from tests.support.project import CHEAP, executed, processes
+from tests.support.tiny_archive import jpeg, members, write_archive
 
-from tiny_imagenet.data.archive import content_fingerprint
+from tiny_imagenet.archive.zip_archive import content_fingerprint
 
 pytestmark = pytest.mark.pipeline
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.synthetic_results import DATA_REPORT
+from tests.support.synthetic_results import DATA_REPORT
 
-from tiny_imagenet.data.classes import Class
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.dataset.classes import Class
 from tiny_imagenet.report.data_summary import load_data_report, summarize_data
 
 CLASSES = [Class("n00000000", "n00000000"), Class("n00000001", "one, uno"), Class("n00000002", "one")]

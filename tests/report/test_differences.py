@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.synthetic_page import load_results, predict
+from tests.support.synthetic_page import load_results, predict
 
 from tiny_imagenet.report.differences import Difference, difference, ladder, paired_difference
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.synthetic_page import NAMES, RIGHT, load_results, predict
+from tests.support.synthetic_page import NAMES, RIGHT, load_results, predict
 
-from tiny_imagenet.evaluation.results import Result
 from tiny_imagenet.report.discussion import Remark, discuss, overconfidence, points
 from tiny_imagenet.report.mistakes import confused_pairs
+from tiny_imagenet.report.results import Result
 
 PREDICTIONS = {name: predict(right) for name, right in RIGHT.items()}
 

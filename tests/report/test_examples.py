@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.report.examples import choose_labels, decode, first_examples, first_name, guesses, images_at
 
 CLASSES = ["goldfish, Carassius auratus", "grasshopper, hopper", "sports car, sport car", "hopper"]

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from tests.report.test_discussion import with_training
-from tests.synthetic_page import load_results
+from tests.support.synthetic_page import load_results
 
-from tiny_imagenet.evaluation.results import Result
 from tiny_imagenet.report.frontier import cheapest_above, frontier
+from tiny_imagenet.report.results import Result
 
 
 @pytest.fixture

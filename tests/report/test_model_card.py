@@ -4,12 +4,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.synthetic_results import DATA_REPORT, write_project
+from tests.support.synthetic_results import DATA_REPORT, write_project
 
-from tiny_imagenet.data.tfrecords import load_manifest
-from tiny_imagenet.evaluation.results import Result, load_predictions, load_result
+from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.report.mistakes import confused_pairs
 from tiny_imagenet.report.model_card import model_card
+from tiny_imagenet.report.results import Result, load_predictions, load_result
 
 WORDS = ["zero", "one, uno", "<script>alert(1)</script>"]
 SETTINGS = {"lr": 0.01, "l2": 0.0, "clip_norm": None, "xla": False, "augmentation.flip": "none", "epochs": 40}

@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 
 import numpy as np
-from tests.synthetic_page import MANIFEST, NAMES, PUBLISHED, load_results, predict, render
+from tests.support.synthetic_page import MANIFEST, NAMES, PUBLISHED, load_results, predict, render
 
 from tiny_imagenet.report.page import inline
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.browser import CHROMIUM, Browser
-from tests.synthetic_page import write_page
+from tests.support.browser import CHROMIUM, Browser
+from tests.support.synthetic_page import write_page
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: apt install chromium)")
 

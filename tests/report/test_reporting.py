@@ -7,11 +7,11 @@ import math
 from pathlib import Path
 
 import pytest
-from tests.synthetic_results import write_model
+from tests.support.synthetic_results import write_model
 
-from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation.results import TRAIN_FLOPS_PER_MAC, Result, load_result
+from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.report.reporting import as_json, best, draw_costs
+from tiny_imagenet.report.results import TRAIN_FLOPS_PER_MAC, Result, load_result
 from tiny_imagenet.training import model_summary
 
 PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488, "images_seen": 4_000_000}

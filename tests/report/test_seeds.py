@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.synthetic_results import write_model
+from tests.support.synthetic_results import write_model
 
-from tiny_imagenet.evaluation.results import Result, load_result
+from tiny_imagenet.report.results import Result, load_result
 from tiny_imagenet.report.seeds import Spread, group_by_seed, repeated
 
 

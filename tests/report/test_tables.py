@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.synthetic_results import write_model
+from tests.support.synthetic_results import write_model
 
-from tiny_imagenet.evaluation.results import Result, load_result
+from tiny_imagenet.report.results import Result, load_result
 from tiny_imagenet.report.seeds import repeated
 from tiny_imagenet.report.tables import as_markdown, as_text, comparison, compute, duration, make_tables, over_seeds
 

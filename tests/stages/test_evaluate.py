@@ -12,12 +12,13 @@ import keras
 import numpy as np
 import pytest
 from mlflow.tracking import MlflowClient
-from tests.tiny_archive import WNIDS
-from tests.tiny_records import import_stage, run_stage, shrunk_params, write_params
+from tests.support.tiny_archive import WNIDS
+from tests.support.tiny_records import import_stage, run_stage, shrunk_params, write_params
 
-from tiny_imagenet.data.tfrecords import iterate_examples, load_manifest
-from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.files import sha256_of
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.dataset.manifest import load_manifest
+from tiny_imagenet.images.reader import iterate_examples
 
 COUNT = 7  # val images; the batch size, 4, does not divide it
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.https_server import HOST, HttpsServer, cut_after, stall_after, status, write_certificate
+from tests.support.https_server import HOST, HttpsServer, cut_after, stall_after, status, write_certificate
 
-from tiny_imagenet.data.archive import Archive, content_fingerprint
+from tiny_imagenet.archive.zip_archive import Archive, content_fingerprint
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -10,12 +10,13 @@ from typing import Any
 import psutil
 import pytest
 import yaml
-from tests.tiny_archive import jpeg, members, write_archive
+from tests.support.tiny_archive import jpeg, members, write_archive
 
-from tiny_imagenet.data.archive import Archive
-from tiny_imagenet.data.dataset import hold_out, load_dataset, shuffle_train
-from tiny_imagenet.data.shards import plan_shards, write_task
-from tiny_imagenet.data.tfrecords import load_manifest, verify_split
+from tiny_imagenet.archive.zip_archive import Archive
+from tiny_imagenet.dataset.manifest import load_manifest
+from tiny_imagenet.images.reader import verify_split
+from tiny_imagenet.records.shards import plan_shards, write_task
+from tiny_imagenet.records.splits import hold_out, load_dataset, shuffle_train
 
 REPOSITORY = Path(__file__).parents[2]
 

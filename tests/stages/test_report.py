@@ -12,9 +12,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.synthetic_results import write_project
+from tests.support.synthetic_results import write_project
 
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 EVIL = "<script>alert(1)</script>, evil"

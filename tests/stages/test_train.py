@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
-from tests.tiny_records import DATASET, import_stage, shrunk_params, start_stage, write_params, write_project
+from tests.support.tiny_records import DATASET, import_stage, shrunk_params, start_stage, write_params, write_project
 
-from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.files import sha256_of
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.files import sha256_of
 
 TIMES = ("seconds", "images_per_second")
 NAMES = ("loss", "objective", "top_1_accuracy", "top_5_accuracy")

@@ -15,7 +15,7 @@ import keras
 import numpy as np
 import pytest
 from tests.stages.test_train import TIMES, history, runs, saved_step, wait_for_step, weights
-from tests.tiny_records import REPOSITORY, import_stage, write_project
+from tests.support.tiny_records import REPOSITORY, import_stage, write_project
 from tests.training.test_cluster import LOST, free_ports, tf_config
 
 EPOCHS = 12
@@ -23,13 +23,13 @@ CHANGES = {"epochs": EPOCHS, "training": {"checkpoint_seconds": 0.05, "memory_gb
 
 # The stage, and then what a worker that writes nothing has come to.
 STAGE = """
-from tiny_imagenet.training import devices
+from tiny_imagenet.distribute import devices
 
 import hashlib
 from tests.stages.test_train_workers import digest_of
-from tests.tiny_records import import_stage
+from tests.support.tiny_records import import_stage
 from tiny_imagenet.training import experiment
-from tiny_imagenet.lifecycle import stage_process
+from tiny_imagenet.core.process import stage_process
 
 built, build = [], experiment.build_trainer
 experiment.build_trainer = lambda *args, **kwargs: built.append(build(*args, **kwargs)) or built[0]

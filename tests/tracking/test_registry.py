@@ -22,13 +22,13 @@ import numpy as np
 import pytest
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
-from tests.synthetic_results import DATA_REPORT
-from tests.tiny_records import import_stage, shrunk_params, write_params
+from tests.support.synthetic_results import DATA_REPORT
+from tests.support.tiny_records import import_stage, shrunk_params, write_params
 
-from tiny_imagenet.data.decoding import load_images
-from tiny_imagenet.data.tfrecords import load_manifest
-from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.dataset.manifest import load_manifest
+from tiny_imagenet.images.decoding import load_images
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.tracking.registry import name_champion
 from tiny_imagenet.tracking.runs import Run
 

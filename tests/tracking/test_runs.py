@@ -19,10 +19,10 @@ from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from PIL import Image
-from tests.tiny_records import REPOSITORY
+from tests.support.tiny_records import REPOSITORY
 
-from tiny_imagenet.errors import PipelineError
-from tiny_imagenet.lifecycle import Stopped
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.tracking import runs as tracking
 from tiny_imagenet.tracking.evaluations import log_evaluation
 from tiny_imagenet.tracking.runs import Run, experiment_tags

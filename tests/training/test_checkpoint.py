@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.tiny_records import REPOSITORY
+from tests.support.tiny_records import REPOSITORY
 
-from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.training.checkpoint import CheckpointStore, state_key
 
 
@@ -174,7 +174,7 @@ def test_the_key_is_a_function_of_the_inputs() -> None:
 
 
 def test_the_key_is_a_function_of_the_loaded_code(tmp_path: Path) -> None:
-    code = "from tiny_imagenet.training.checkpoint import state_key; import tiny_imagenet.errors; print(state_key({}))"
+    code = "from tiny_imagenet.training.checkpoint import state_key; import tiny_imagenet.core.errors; print(state_key({}))"
 
     def key(source: Path) -> str:
         environment = os.environ | {"PYTHONPATH": str(source)}

@@ -11,20 +11,20 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
-from tests.tiny_records import AUGMENTATION, NOTHING, REPOSITORY
+from tests.support.tiny_records import AUGMENTATION, NOTHING, REPOSITORY
 
-from tiny_imagenet.data.decoding import Images
-from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation.inference import make_predictor
-from tiny_imagenet.evaluation.metrics import l2_term, score
-from tiny_imagenet.lifecycle import Stopped
-from tiny_imagenet.models import build_model
-from tiny_imagenet.schema import Recipe
-from tiny_imagenet.training import devices  # before TensorFlow
+from tiny_imagenet.augmentation.batch import make_batch
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.process import Stopped
+from tiny_imagenet.core.schema import Recipe
+from tiny_imagenet.distribute import devices  # before TensorFlow
+from tiny_imagenet.images.decoding import Images
+from tiny_imagenet.scoring.metrics import regularization_loss, score
+from tiny_imagenet.scoring.predictor import make_predictor
+from tiny_imagenet.training.batch_source import FromDisk, epoch_order
 from tiny_imagenet.training.checkpoint import CheckpointStore
-from tiny_imagenet.training.feeding import FromDisk
-from tiny_imagenet.training.input_pipeline import epoch_order, make_batch
 from tiny_imagenet.training.loop import Settings, Trainer
+from tiny_imagenet.training.model import build_model
 
 # isort: split
 import tensorflow as tf
@@ -249,7 +249,7 @@ def test_a_step_is_that_of_the_definition(tmp_path: Path) -> None:
     assert row["loss"] == pytest.approx(by_hand["loss"], rel=1e-6)
     assert row["top_1_accuracy"] == pytest.approx(by_hand["top_1_accuracy"])
     assert row["top_5_accuracy"] == pytest.approx(by_hand["top_5_accuracy"])
-    assert row["objective"] == pytest.approx(row["loss"] + l2_term(other), rel=1e-6)
+    assert row["objective"] == pytest.approx(row["loss"] + regularization_loss(other), rel=1e-6)
     assert (row["epoch"], row["lr"]) == (1, 0.1)
 
 
@@ -293,7 +293,7 @@ def test_every_val_image_is_counted(tmp_path: Path) -> None:
     assert row["val_loss"] == pytest.approx(expected["loss"], rel=1e-6)
     assert row["val_top_1_accuracy"] == expected["top_1_accuracy"]
     assert row["val_top_5_accuracy"] == expected["top_5_accuracy"]
-    assert row["val_objective"] == pytest.approx(expected["loss"] + l2_term(trainer.model))
+    assert row["val_objective"] == pytest.approx(expected["loss"] + regularization_loss(trainer.model))
     assert not np.allclose(make_predictor(trainer.model, 4)(VAL.images[:8]).mean(), logits.mean())
 
 

@@ -4,7 +4,7 @@ import keras
 import pytest
 from keras import layers
 
-from tiny_imagenet.models import build_model
+from tiny_imagenet.training.model import build_model
 from tiny_imagenet.training.model_summary import macs_per_image, summarize_model
 
 

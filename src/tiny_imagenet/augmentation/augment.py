@@ -1,154 +1,160 @@
-"""Random image operations on whole batches: drawn by `draw`, done by `augment`.
+"""Random image operations on whole batches: `sample` draws their parameters, `augment` applies them.
 
-What is drawn is a pure function of the seed, the step and the image's place in the batch. All that moves pixels is one
-projective transform with one interpolation; outside the image lies its nearest pixel. tests/addons holds the transform
-to `tfa.image` 0.23, pixel for pixel.
+The parameters are a pure function of the seed, the step and the image's position in the batch. All geometric
+operations make one projective transform with one interpolation; a pixel outside the image has the value of the nearest
+one inside. tests/addons compares the transform with `tfa.image` 0.23, pixel for pixel.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 from tiny_imagenet.augmentation import boxes, mixing, transforms, trivial_augment
-from tiny_imagenet.augmentation.colours import brighten
-from tiny_imagenet.augmentation.randomness import uniform
-from tiny_imagenet.augmentation.resampling import fetch, pick, resample
+from tiny_imagenet.augmentation.colors import brighten
+from tiny_imagenet.augmentation.resampling import gather_images, gather_pixels, resample
 from tiny_imagenet.augmentation.resizing import resize
+from tiny_imagenet.augmentation.rng import uniform
+from tiny_imagenet.core.schema import Augmentation
 
-# How many random numbers an image has for what, one after the other: no key changes what another draws.
-NUMBERS = {
-    "moves": 5,
-    "pixels": 2,
-    "crop": boxes.NUMBERS,
-    "erased": 1 + boxes.NUMBERS,
-    "mix": mixing.NUMBERS,
-    "trivial": trivial_augment.NUMBERS,
+# Random numbers per image by operation. Append only: so no operation changes the numbers of another.
+NUM_RANDOM = {
+    "geometry": 5,
+    "pixel_shift": 2,
+    "crop": boxes.NUM_RANDOM,
+    "erasing": 1 + boxes.NUM_RANDOM,
+    "mixing": mixing.NUM_RANDOM,
+    "trivial_augment": trivial_augment.NUM_RANDOM,
 }
-Chance = Callable[[str], tf.Tensor]
+RandomNumbers = Callable[[str], tf.Tensor]
 
 
-class Drawn(NamedTuple):
-    """What happens to each image; None where it happens to none.
+class Sampled(NamedTuple):
+    """The sampled parameters of a batch; None where an operation is off.
 
     Attributes:
-        places: Where each row and each column comes from, int32 (batch, 2, size), if all moves are by whole pixels.
-        transforms: float32 (batch, 8), if they are not.
-        factors: Of the brightness, float32 (batch,).
+        source_index: Source row and column of each output row and column, int32 (batch, 2, size), if all geometric
+            operations move by whole pixels.
+        transforms: float32 (batch, 8), if they do not.
+        brightness: Factors, float32 (batch,).
         operations: TrivialAugment's, int32 (batch,).
-        strengths: Theirs, float32 (batch,).
-        erased: The boxes that are erased, float32 (batch, 4).
+        magnitudes: Theirs, float32 (batch,).
+        erased: The boxes to erase, float32 (batch, 4).
     """
 
-    places: tf.Tensor | None = None
+    source_index: tf.Tensor | None = None
     transforms: tf.Tensor | None = None
-    factors: tf.Tensor | None = None
+    brightness: tf.Tensor | None = None
     operations: tf.Tensor | None = None
-    strengths: tf.Tensor | None = None
+    magnitudes: tf.Tensor | None = None
     erased: tf.Tensor | None = None
 
 
-def chances(seed: int, step: tf.Tensor, batch_size: int) -> Chance:
-    """Returns what gives a step's random numbers for one of NUMBERS' names, float32 (NUMBERS[name], batch)."""
-    names = list(NUMBERS)
+def random_numbers(seed: int, step: tf.Tensor, batch_size: int) -> RandomNumbers:
+    """Returns a function from a key of NUM_RANDOM to a step's numbers for it, float32 (NUM_RANDOM[key], batch)."""
+    keys = list(NUM_RANDOM)
 
-    def chance(name: str) -> tf.Tensor:
-        before = sum(NUMBERS[other] for other in names[: names.index(name)])
-        return uniform(tf.stack([seed, step]), (NUMBERS[name], batch_size), before * batch_size)
+    def numbers(key: str) -> tf.Tensor:
+        before = sum(NUM_RANDOM[other] for other in keys[: keys.index(key)])
+        return uniform(tf.stack([seed, step]), (NUM_RANDOM[key], batch_size), before * batch_size)
 
-    return chance
+    return numbers
 
 
-def draw(
-    chance: Chance, alternating: tf.Tensor, *, image_size: int, final_size: int, settings: Mapping[str, Any]
-) -> Drawn:
-    """Draws what happens to each image of a batch.
+def sample(
+    rng: RandomNumbers, alternating: tf.Tensor, image_size: int, final_size: int, augmentation: Augmentation
+) -> Sampled:
+    """Samples the parameters of a batch.
 
     Args:
-        chance: By `chances`.
-        alternating: Whether it is each image's turn to be mirrored if flips alternate, bool (batch,).
+        rng: By `random_numbers`.
+        alternating: Whether each image is mirrored in this epoch if flips alternate, bool (batch,).
         image_size: Height and width of the images, in pixels.
-        final_size: What they are brought to at the end.
-        settings: The recipe's `augmentation`.
+        final_size: Height and width that they are resized to at the end.
+        augmentation: The recipe's.
     """
-    moves, reach, erasing = chance("moves"), settings["shift_pixels"], settings["random_erasing"]
-    flip = {"none": tf.zeros_like(alternating), "random": moves[3] < 0.5, "alternating": alternating}[settings["flip"]]
-    pixels = tf.floor(chance("pixels") * (2 * reach + 1)) - reach
-    low, high = settings["brightness"]
-    drawn = Drawn(
-        factors=low + (high - low) * moves[4] if settings["stretch"] or (low, high) != (1, 1) else None,
-        erased=boxes.draw_erased(chance("erased"), final_size, erasing) if erasing else None,
+    geometry, reach, erasing = rng("geometry"), augmentation.shift_pixels, augmentation.random_erasing
+    flips = {"none": tf.zeros_like(alternating), "random": geometry[3] < 0.5, "alternating": alternating}
+    flip = flips[augmentation.flip]
+    shift = tf.floor(rng("pixel_shift") * (2 * reach + 1)) - reach
+    low, high = augmentation.brightness
+    sampled = Sampled(
+        brightness=low + (high - low) * geometry[4] if augmentation.rescale_max or (low, high) != (1, 1) else None,
+        erased=boxes.sample_erased(rng("erasing"), final_size, erasing) if erasing else None,
     )
-    if any(settings[key] for key in ("rotation_degrees", "shift_fraction", "random_resized_crop", "trivial_augment")):
-        matrices = _draw_matrices(chance, flip, pixels, image_size, settings)
-        if settings["trivial_augment"]:
-            operations, strengths = trivial_augment.draw_operations(chance("trivial"))
-            matrices = matrices @ trivial_augment.matrices(operations, strengths, image_size)
-            drawn = drawn._replace(operations=operations, strengths=strengths)
-        return drawn._replace(transforms=transforms.flatten(matrices))
-    if reach or settings["flip"] != "none":
-        return drawn._replace(places=places(flip, pixels, image_size))
-    return drawn
+    fractional = (augmentation.rotation_degrees, augmentation.shift_fraction, augmentation.random_resized_crop)
+    if any(fractional) or augmentation.trivial_augment:
+        matrices = _sample_matrices(rng, flip, shift, image_size, augmentation)
+        if augmentation.trivial_augment:
+            operations, magnitudes = trivial_augment.sample_operations(rng("trivial_augment"))
+            matrices = matrices @ trivial_augment.matrices(operations, magnitudes, image_size)
+            sampled = sampled._replace(operations=operations, magnitudes=magnitudes)
+        return sampled._replace(transforms=transforms.flatten(matrices))
+    if reach or augmentation.flip != "none":
+        return sampled._replace(source_index=source_index(flip, shift, image_size))
+    return sampled
 
 
-def _draw_matrices(
-    chance: Chance, flip: tf.Tensor, pixels: tf.Tensor, image_size: int, settings: Mapping[str, Any]
+def _sample_matrices(
+    rng: RandomNumbers, flip: tf.Tensor, shift: tf.Tensor, image_size: int, augmentation: Augmentation
 ) -> tf.Tensor:
-    """Returns the transforms (batch, 3, 3) of crops, rotations, shifts, mirrors, whole pixels, in this order."""
-    moves = chance("moves")
-    angle = (2.0 * moves[0] - 1.0) * math.radians(settings["rotation_degrees"])
-    shift = (2.0 * moves[1:3] - 1.0) * settings["shift_fraction"] * image_size
-    matrices = transforms.projective_transforms(angle, shift[0], shift[1], flip, image_size)
-    if crop := settings["random_resized_crop"]:
-        matrices = transforms.crop(boxes.draw_crops(chance("crop"), image_size, **crop), image_size) @ matrices
-    if settings["shift_pixels"]:
-        matrices = matrices @ transforms.shift(pixels[0], pixels[1])
+    """Returns the transforms (batch, 3, 3) of crop, rotation, shift, flip and shift by whole pixels, in this order."""
+    geometry = rng("geometry")
+    angle = (2.0 * geometry[0] - 1.0) * math.radians(augmentation.rotation_degrees)
+    offset = (2.0 * geometry[1:3] - 1.0) * augmentation.shift_fraction * image_size
+    matrices = transforms.projective_transforms(angle, offset[0], offset[1], flip, image_size)
+    if crop := augmentation.random_resized_crop:
+        matrices = (
+            transforms.crop(boxes.sample_crops(rng("crop"), image_size, crop.scale, crop.ratio), image_size) @ matrices
+        )
+    if augmentation.shift_pixels:
+        matrices = matrices @ transforms.shift(shift[0], shift[1])
     return matrices
 
 
-def places(flip: tf.Tensor, pixels: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns where each output row and column comes from when images are mirrored, then shifted by whole pixels.
+def source_index(flip: tf.Tensor, shift: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Returns the source row and column of each output row and column of images that are flipped, then shifted.
 
     Args:
         flip: Whether to mirror left and right (batch,).
-        pixels: Shifts to the right and down (2, batch).
+        shift: Whole pixels to the right and down (2, batch).
         image_size: Height and width, in pixels.
 
     Returns:
         int32 (batch, 2, image_size): rows, columns; outside the image those of its nearest pixel.
     """
-    from_shifted = tf.range(image_size) - tf.cast(pixels, tf.int32)[:, :, None]
-    x, y = tf.unstack(tf.clip_by_value(from_shifted, 0, image_size - 1))
+    shifted = tf.range(image_size) - tf.cast(shift, tf.int32)[:, :, None]
+    x, y = tf.unstack(tf.clip_by_value(shifted, 0, image_size - 1))
     return tf.stack([y, tf.where(flip[:, None], image_size - 1 - x, x)], axis=1)
 
 
 def augment(
-    images: tf.Tensor, indices: tf.Tensor, drawn: Drawn, *, final_size: int, settings: Mapping[str, Any]
+    images: tf.Tensor, indices: tf.Tensor, sampled: Sampled, final_size: int, augmentation: Augmentation
 ) -> tf.Tensor:
-    """Does to some images what was drawn for them.
+    """Applies the sampled operations.
 
     Args:
         images: All images, uint8 (images, height, width, 3).
         indices: Which of them, int32 (batch,).
-        drawn: By `draw`, for these.
-        final_size: Height and width that they are brought to at the end.
-        settings: The recipe's `augmentation`.
+        sampled: By `sample`, for these.
+        final_size: Height and width that they are resized to at the end.
+        augmentation: The recipe's.
 
     Returns:
         float32 (batch, final_size, final_size, 3), 0 to 255.
     """
-    if drawn.places is not None:
-        moved = fetch(images, indices, drawn.places)
-    elif drawn.transforms is not None:
-        moved = resample(pick(images, indices), drawn.transforms, settings["interpolation"])
+    if sampled.source_index is not None:
+        moved = gather_pixels(images, indices, sampled.source_index)
+    elif sampled.transforms is not None:
+        moved = resample(gather_images(images, indices), sampled.transforms, augmentation.interpolation)
     else:
-        moved = tf.cast(pick(images, indices), tf.float32)
-    if drawn.operations is not None:
-        moved = trivial_augment.recolour(moved, drawn.operations, drawn.strengths)
-    if drawn.factors is not None:
-        moved = brighten(moved, drawn.factors, stretch=settings["stretch"])
+        moved = tf.cast(gather_images(images, indices), tf.float32)
+    if sampled.operations is not None:
+        moved = trivial_augment.change_colors(moved, sampled.operations, sampled.magnitudes)
+    if sampled.brightness is not None:
+        moved = brighten(moved, sampled.brightness, rescale_max=augmentation.rescale_max)
     resized = resize(moved, final_size)
-    return resized if drawn.erased is None else boxes.erase(resized, drawn.erased)
+    return resized if sampled.erased is None else boxes.erase(resized, sampled.erased)

@@ -1,4 +1,4 @@
-"""Boxes in images: (batch, 4), each left, top, width, height in whole pixels, as float32."""
+"""Random boxes in images: left, top, width and height in whole pixels, float32 (batch, 4)."""
 
 from __future__ import annotations
 
@@ -7,63 +7,63 @@ import math
 import tensorflow as tf
 
 TRIES = 10  # as many as torchvision takes
-NUMBERS = 2 * TRIES + 2  # random ones that a box is made of
+NUM_RANDOM = 2 * TRIES + 2  # random numbers per box
 ERASED = {"scale": (0.02, 0.33), "ratio": (1 / 3.3, 1 / 0.3)}  # Zhang et al., "Random erasing", 2020; torchvision's
-GREY = 127.5
+GRAY = 127.5
 
 
-def draw_boxes(
-    drawn: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float], largest: int
+def sample_boxes(
+    rng: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float], largest: int
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns boxes of random size, shape and place: the first of ten tries that fits.
+    """Returns boxes of random size, aspect ratio and position: the first of ten tries that fits.
 
     Args:
-        drawn: Numbers uniform from 0 to 1, (NUMBERS, batch).
+        rng: Numbers uniform from 0 to 1, (NUM_RANDOM, batch).
         image_size: Height and width, in pixels.
         scale: Areas are uniform between these two, as fractions of the image's.
         ratio: Widths over heights are between these two, their logarithm uniform.
         largest: No side is longer.
 
     Returns:
-        Boxes (batch, 4), and whether one was found (batch,); where none was, the box is of no use.
+        Boxes (batch, 4), and whether one was found (batch,); where none was, the box is undefined.
     """
-    area = between(drawn[:TRIES], *scale) * image_size**2
-    shape = tf.exp(between(drawn[TRIES : 2 * TRIES], math.log(ratio[0]), math.log(ratio[1])))
+    area = between(rng[:TRIES], *scale) * image_size**2
+    shape = tf.exp(between(rng[TRIES : 2 * TRIES], math.log(ratio[0]), math.log(ratio[1])))
     sides = tf.round(tf.sqrt(tf.stack([area * shape, area / shape])))  # (2, tries, batch)
     fits = tf.reduce_all((sides > 0) & (sides <= largest), axis=0)
     first = tf.argmax(tf.cast(fits, tf.int32), axis=0, output_type=tf.int32)
     sides = tf.gather(tf.transpose(sides, (2, 1, 0)), first, batch_dims=1)  # (batch, 2)
-    corner = tf.floor(tf.transpose(drawn[-2:]) * (image_size - sides + 1.0))
+    corner = tf.floor(tf.transpose(rng[-2:]) * (image_size - sides + 1.0))
     return tf.concat([corner, sides], axis=1), tf.reduce_any(fits, axis=0)
 
 
-def between(drawn: tf.Tensor, low: float, high: float) -> tf.Tensor:
-    """Takes numbers from 0 to 1 to the range from `low` to `high`."""
-    return low + (high - low) * drawn
+def between(rng: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Scales numbers from 0 to 1 to the range from `low` to `high`."""
+    return low + (high - low) * rng
 
 
-def draw_crops(drawn: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
-    """Returns the boxes of torchvision's `RandomResizedCrop`, (batch, 4); see `draw_boxes`.
+def sample_crops(rng: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
+    """Returns the boxes of torchvision's `RandomResizedCrop`, (batch, 4); see `sample_boxes`.
 
-    Where none was found, the box is the largest about the centre of an allowed shape.
+    Where none was found, the box is the largest centered one of an allowed aspect ratio.
     """
-    boxes, found = draw_boxes(drawn, image_size, scale, ratio, image_size)
+    boxes, found = sample_boxes(rng, image_size, scale, ratio, image_size)
     shape = min(max(1.0, ratio[0]), ratio[1])
     width, height = round(image_size * min(shape, 1.0)), round(image_size / max(shape, 1.0))
-    centred = tf.constant([(image_size - width) // 2, (image_size - height) // 2, width, height], tf.float32)
-    return tf.where(found[:, None], boxes, centred)
+    centered = tf.constant([(image_size - width) // 2, (image_size - height) // 2, width, height], tf.float32)
+    return tf.where(found[:, None], boxes, centered)
 
 
-def draw_erased(drawn: tf.Tensor, image_size: int, probability: float) -> tf.Tensor:
+def sample_erased(rng: tf.Tensor, image_size: int, probability: float) -> tf.Tensor:
     """Returns the boxes of `RandomErasing`, (batch, 4), without width or height where nothing is erased.
 
     Args:
-        drawn: Numbers uniform from 0 to 1, (1 + NUMBERS, batch).
+        rng: Numbers uniform from 0 to 1, (1 + NUM_RANDOM, batch).
         image_size: Height and width, in pixels.
         probability: That something is erased.
     """
-    boxes, found = draw_boxes(drawn[1:], image_size, **ERASED, largest=image_size - 1)
-    return tf.where((found & (drawn[0] < probability))[:, None], boxes, 0.0)
+    boxes, found = sample_boxes(rng[1:], image_size, **ERASED, largest=image_size - 1)
+    return tf.where((found & (rng[0] < probability))[:, None], boxes, 0.0)
 
 
 def inside(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
@@ -76,5 +76,5 @@ def inside(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
 
 @tf.function(jit_compile=True)
 def erase(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Fills each image's box with grey: what torchvision's zero is, after its mean is subtracted."""
-    return tf.where(inside(boxes, images.shape[1]), GREY, images)
+    """Fills each image's box with gray, which is about torchvision's zero after normalization."""
+    return tf.where(inside(boxes, images.shape[1]), GRAY, images)

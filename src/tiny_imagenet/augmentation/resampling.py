@@ -1,6 +1,6 @@
-"""Images sampled at the places that a projective transform names: what `ImageProjectiveTransformV3` does, to the bit.
+"""Images resampled by a projective transform: equal to `ImageProjectiveTransformV3`, bit for bit.
 
-TensorFlow's kernel computes each place anew for each of a pixel's channels, one number at a time. Here a pixel's three
+TensorFlow's kernel computes each coordinate once per channel, one number at a time. Here a pixel's three
 bytes are packed into one integer, its neighbours are gathered once, and XLA makes vector loops of the arithmetic: four
 times as fast on a CPU, and it can be a part of a step that XLA compiles.
 """
@@ -19,7 +19,7 @@ FINITE = 3e38
 
 
 def resample(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf.Tensor:
-    """Moves images; outside an image lies its nearest pixel.
+    """Transforms images; a pixel outside the image has the value of the nearest one inside.
 
     Args:
         images: uint8 (batch, height, width, 3).
@@ -39,24 +39,24 @@ def resample(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf
 
 
 @tf.function(jit_compile=True)
-def pick(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
-    """Gathers images where they lie: without XLA, TensorFlow cannot gather uint8 on a GPU, and would move them all."""
+def gather_images(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
+    """Gathers images on the device: without XLA, TensorFlow has no kernel to gather uint8 on a GPU."""
     return tf.gather(images, indices)
 
 
 @tf.function(jit_compile=True)
-def fetch(images: tf.Tensor, indices: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Picks images and moves them by whole pixels: what `resample` of `pick` would return, three times as fast.
+def gather_pixels(images: tf.Tensor, indices: tf.Tensor, source_index: tf.Tensor) -> tf.Tensor:
+    """Gathers images moved by whole pixels: equal to `resample` of `gather_images`, three times as fast.
 
     Args:
         images: All images, uint8 (images, height, width, 3).
         indices: Which of them, int32 (batch,).
-        places: Which row and which column each row and each column shows, int32 (batch, 2, size).
+        source_index: Source row and column of each output row and column, int32 (batch, 2, size).
 
     Returns:
         float32 (batch, size, size, 3), 0 to 255.
     """
-    rows, columns = places[:, 0, :, None], places[:, 1, None, :]
+    rows, columns = source_index[:, 0, :, None], source_index[:, 1, None, :]
     shape = tf.broadcast_static_shape(rows.shape, columns.shape)
     each = [tf.broadcast_to(index, shape) for index in (indices[:, None, None], rows, columns)]
     return tf.cast(tf.gather_nd(images, tf.stack(each, axis=-1)), tf.float32)
@@ -83,8 +83,8 @@ def _rounded(product: tf.Tensor) -> tf.Tensor:
     return tf.minimum(product, FINITE)
 
 
-def _places(transforms: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns where each output pixel lies in its input image: x and y, float32 (batch, height * width)."""
+def _coordinates(transforms: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the input coordinates of each output pixel: x and y, float32 (batch, height * width)."""
     y, x = tf.meshgrid(tf.range(height, dtype=tf.float32), tf.range(width, dtype=tf.float32), indexing="ij")
     x, y = tf.reshape(x, (1, -1)), tf.reshape(y, (1, -1))
     a = [transforms[:, i : i + 1] for i in range(6)]
@@ -94,30 +94,32 @@ def _places(transforms: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, 
 
 
 def _gather(packed: tf.Tensor, x: tf.Tensor, y: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Returns the pixels at the places, packed (batch, height * width)."""
+    """Returns the pixels at integer coordinates, packed (batch, height * width)."""
     first = tf.range(x.shape[0])[:, None] * (height * width)
     return tf.gather(packed, first + y * width + x)
 
 
 @tf.function(jit_compile=True)
 def _nearest(packed: tf.Tensor, transforms: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Returns the pixels nearest to the places, halves rounded up, packed (batch, height * width)."""
-    x, y = (tf.floor(at) + tf.cast(at - tf.floor(at) >= 0.5, tf.float32) for at in _places(transforms, height, width))
+    """Returns the pixels nearest to the coordinates, halves rounded up, packed (batch, height * width)."""
+    x, y = (
+        tf.floor(at) + tf.cast(at - tf.floor(at) >= 0.5, tf.float32) for at in _coordinates(transforms, height, width)
+    )
     return _gather(packed, tf.cast(x, tf.int32), tf.cast(y, tf.int32), height, width)
 
 
 @tf.function(jit_compile=True)
 def _corners(packed: tf.Tensor, transforms: tf.Tensor, height: int, width: int) -> Corners:
-    """Returns the four pixels around each place."""
-    left, top = (tf.cast(at, tf.int32) for at in _places(transforms, height, width))
+    """Returns the four pixels around each coordinate."""
+    left, top = (tf.cast(at, tf.int32) for at in _coordinates(transforms, height, width))
     right, bottom = tf.minimum(left + 1, width - 1), tf.minimum(top + 1, height - 1)
     return tuple(_gather(packed, x, y, height, width) for y in (top, bottom) for x in (left, right))
 
 
 @tf.function(jit_compile=True)
 def _blend(corners: Corners, transforms: tf.Tensor, height: int, width: int) -> tf.Tensor:
-    """Weighs the four pixels around each place by how near they are; float32 (batch, height, width, 3)."""
-    x, y = _places(transforms, height, width)
+    """Interpolates the four pixels around each coordinate; float32 (batch, height, width, 3)."""
+    x, y = _coordinates(transforms, height, width)
     to_right, to_left = x - tf.floor(x), tf.floor(x) + 1.0 - x
     to_bottom, to_top = y - tf.floor(y), tf.floor(y) + 1.0 - y
     blended = []

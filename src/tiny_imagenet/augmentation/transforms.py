@@ -1,6 +1,6 @@
-"""Projective transforms that take an output pixel to an input pixel: matrices (batch, 3, 3), composed by `@`.
+"""Projective transforms from output to input coordinates: matrices (batch, 3, 3), composed by `@`.
 
-Of a product the leftmost factor is what happens to the image first. The convention is that of `tfa.image` 0.23.
+The leftmost factor of a product is applied to the image first. The convention is that of `tfa.image` 0.23.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import tensorflow as tf
 def projective_transforms(
     angle: tf.Tensor, shift_x: tf.Tensor, shift_y: tf.Tensor, flip: tf.Tensor, image_size: int
 ) -> tf.Tensor:
-    """Returns what rotates an image, then shifts, then mirrors it, rounded as `tfa.image` does.
+    """Returns the transforms that rotate, then shift, then flip, rounded as `tfa.image` does.
 
     Args:
-        angle: Of the rotation about the image's centre, counter-clockwise, in radians (batch,).
+        angle: Of the rotation about the image's center, counter-clockwise, in radians (batch,).
         shift_x: To the right, in pixels (batch,).
         shift_y: Down, in pixels (batch,).
         flip: Whether to mirror left and right (batch,).
@@ -22,9 +22,9 @@ def projective_transforms(
     """
     last = image_size - 1.0
     cos, sin, zero, one = tf.cos(angle), tf.sin(angle), tf.zeros_like(angle), tf.ones_like(angle)
-    centre_x = (last - (cos * last - sin * last)) / 2.0
-    centre_y = (last - (sin * last + cos * last)) / 2.0
-    rotation = affine(cos, -sin, centre_x, sin, cos, centre_y)
+    center_x = (last - (cos * last - sin * last)) / 2.0
+    center_y = (last - (sin * last + cos * last)) / 2.0
+    rotation = affine(cos, -sin, center_x, sin, cos, center_y)
     translation = affine(one, zero, -shift_x, zero, one, -shift_y)
     sign, edge = tf.where(flip, -1.0, 1.0), tf.where(flip, last, 0.0)
     mirror = affine(sign, zero, edge, zero, one, zero)
@@ -38,15 +38,15 @@ def affine(*entries: tf.Tensor) -> tf.Tensor:
 
 
 def crop(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns what cuts boxes out (left, top, width, height; (batch, 4), in pixels) and scales them to the image."""
+    """Returns the transforms that crop boxes, (batch, 4), and resize them to the image's size."""
     left, top, width, height = tf.unstack(boxes, axis=1)
     wide, high, zero = width / image_size, height / image_size, tf.zeros_like(left)
-    # The centre of a pixel lies half a pixel from its corner.
+    # A pixel's center lies half a pixel from its corner.
     return affine(wide, zero, left + 0.5 * wide - 0.5, zero, high, top + 0.5 * high - 0.5)
 
 
 def shift(shift_x: tf.Tensor, shift_y: tf.Tensor) -> tf.Tensor:
-    """Returns what shifts images right and down by so many pixels (batch,)."""
+    """Returns the transforms that shift images right and down, by pixels (batch,)."""
     zero, one = tf.zeros_like(shift_x), tf.ones_like(shift_x)
     return affine(one, zero, -shift_x, zero, one, -shift_y)
 

@@ -1,7 +1,7 @@
-"""TrivialAugment Wide (Müller and Hutter, 2021): one operation an image, of fourteen, as strong as chance will have it.
+"""TrivialAugment Wide (Müller and Hutter, 2021): one of fourteen operations per image, with a random magnitude.
 
-Operations and ranges are torchvision's. Those that move pixels are part of the one transform that an image gets: what
-comes in from outside is the nearest pixel, where torchvision has black. The others are computed without rounding to
+Operations and ranges are torchvision's. Those that move pixels are part of the one transform that an image gets: a
+pixel from outside has the value of the nearest one inside, where torchvision has black. The others are not rounded to
 whole levels.
 """
 
@@ -14,61 +14,61 @@ import tensorflow as tf
 
 from tiny_imagenet.augmentation import transforms
 
-NUMBERS = 3  # random ones that an operation is drawn by
-BINS = 31  # of strength
-STRONGEST = {
+NUM_RANDOM = 3  # random numbers per image
+BINS = 31  # of magnitude
+MAX_MAGNITUDE = {
     "identity": 0.0, "shear_x": 0.99, "shear_y": 0.99, "translate_x": 32.0, "translate_y": 32.0, "rotate": 135.0,
     "brightness": 0.99, "color": 0.99, "contrast": 0.99, "sharpness": 0.99,
     "posterize": 6.0, "solarize": 255.0, "auto_contrast": 0.0, "equalize": 0.0,
 }  # fmt: skip
-OPERATIONS = tuple(STRONGEST)
+OPERATIONS = tuple(MAX_MAGNITUDE)
 UNSIGNED = ("posterize", "solarize")
-Colour = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
-GREY = (0.299, 0.587, 0.114)
+ColorOperation = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+GRAY = (0.299, 0.587, 0.114)
 LEVELS = 256
 
 
-def draw_operations(drawn: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns each image's operation, int32 (batch,), its place in OPERATIONS, and how strong it is, float32 (batch,).
+def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Samples each image's operation, an index into OPERATIONS, int32 (batch,), and its magnitude, float32 (batch,).
 
-    The strength is the tangent of a shear, pixels, degrees, a factor less one, bits that are lost, or how far below 255
-    the level lies from which on colours are inverted.
+    The magnitude is the tangent of a shear, pixels, degrees, a factor less one, bits removed, or how far below 255
+    the level lies from which on colors are inverted.
 
     Args:
-        drawn: Numbers uniform from 0 to 1, (NUMBERS, batch).
+        rng: Numbers uniform from 0 to 1, (NUM_RANDOM, batch).
     """
-    operation = tf.cast(drawn[0] * len(OPERATIONS), tf.int32)
-    strength = tf.floor(drawn[1] * BINS) / (BINS - 1) * tf.gather(list(STRONGEST.values()), operation)
+    operation = tf.cast(rng[0] * len(OPERATIONS), tf.int32)
+    magnitude = tf.floor(rng[1] * BINS) / (BINS - 1) * tf.gather(list(MAX_MAGNITUDE.values()), operation)
     whole = [name in ("translate_x", "translate_y") for name in OPERATIONS]
-    strength = tf.where(tf.gather(whole, operation), tf.floor(strength), strength)
+    magnitude = tf.where(tf.gather(whole, operation), tf.floor(magnitude), magnitude)
     unsigned = tf.gather([name in UNSIGNED for name in OPERATIONS], operation)
-    return operation, tf.where(unsigned | (drawn[2] < 0.5), strength, -strength)
+    return operation, tf.where(unsigned | (rng[2] < 0.5), magnitude, -magnitude)
 
 
-def matrices(operation: tf.Tensor, strength: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns the transforms (batch, 3, 3) of the operations that move pixels; for the others what moves nothing.
+def matrices(operation: tf.Tensor, magnitude: tf.Tensor, image_size: int) -> tf.Tensor:
+    """Returns the transforms (batch, 3, 3) of the operations that move pixels; the identity for the others.
 
-    Shears leave the image's upper left corner where it is, rotations its centre.
+    Shears leave the image's upper left corner where it is, rotations its center.
     """
     shear_x, shear_y, right, down, degrees = (
-        tf.where(operation == OPERATIONS.index(name), strength, 0.0)
+        tf.where(operation == OPERATIONS.index(name), magnitude, 0.0)
         for name in ("shear_x", "shear_y", "translate_x", "translate_y", "rotate")
     )
-    one, still = tf.ones_like(strength), tf.zeros_like(operation, tf.bool)
+    one, still = tf.ones_like(magnitude), tf.zeros_like(operation, tf.bool)
     shear = transforms.affine(one, shear_x, 0.5 * shear_x, shear_y, one, 0.5 * shear_y)
     return shear @ transforms.projective_transforms(degrees * (math.pi / 180.0), right, down, still, image_size)
 
 
 @tf.function(jit_compile=True)
-def recolour(images: tf.Tensor, operation: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    """Does the operations that change colours; images float32 (batch, height, width, 3), 0 to 255."""
-    for name, change in COLOURS.items():
-        images = _change(images, change, operation == OPERATIONS.index(name), strength)
+def change_colors(images: tf.Tensor, operation: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
+    """Applies the color operations; images float32 (batch, height, width, 3), 0 to 255."""
+    for name, change in COLOR_OPERATIONS.items():
+        images = _change(images, change, operation == OPERATIONS.index(name), magnitude)
     return images
 
 
-def _change(images: tf.Tensor, change: Colour, wanted: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    """Changes the images that are `wanted`, some at a time: XLA must know how many, and none should cost unwanted."""
+def _change(images: tf.Tensor, change: ColorOperation, wanted: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
+    """Changes the images that are `wanted`, a fixed number at a time: XLA needs static shapes."""
     batch_size = images.shape[0]
     size = max(1, batch_size // (2 * len(OPERATIONS)))
     order = tf.argsort(tf.cast(~wanted, tf.int32), stable=True)
@@ -78,59 +78,59 @@ def _change(images: tf.Tensor, change: Colour, wanted: tf.Tensor, strength: tf.T
         places = first + tf.range(size)
         at = tf.gather(order, places % batch_size)
         before = tf.gather(images, at)
-        after = tf.clip_by_value(change(before, tf.gather(strength, at)[:, None, None, None]), 0.0, 255.0)
+        after = tf.clip_by_value(change(before, tf.gather(magnitude, at)[:, None, None, None]), 0.0, 255.0)
         after = tf.where((places < count)[:, None, None, None], after, before)
         return first + size, tf.tensor_scatter_nd_update(images, at[:, None], after)
 
     return tf.while_loop(lambda first, _: first < count, change_some, (0, images))[1]
 
 
-def _grey(images: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(images * GREY, axis=-1, keepdims=True)
+def _gray(images: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(images * GRAY, axis=-1, keepdims=True)
 
 
-def brightness(images: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+def brightness(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
     """Images lighter or darker."""
-    return images * (1.0 + strength)
+    return images * (1.0 + magnitude)
 
 
-def color(images: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    """Images further from, or nearer to, their grey selves."""
-    return images + strength * (images - _grey(images))
+def color(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
+    """Images further from, or nearer to, their gray selves."""
+    return images + magnitude * (images - _gray(images))
 
 
-def contrast(images: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    """Images further from, or nearer to, their mean grey."""
-    return images + strength * (images - tf.reduce_mean(_grey(images), axis=(1, 2), keepdims=True))
+def contrast(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
+    """Images further from, or nearer to, their mean gray."""
+    return images + magnitude * (images - tf.reduce_mean(_gray(images), axis=(1, 2), keepdims=True))
 
 
-def sharpness(images: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+def sharpness(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
     """Images further from, or nearer to, their blurred selves; the outermost pixels as they are."""
     height, width = images.shape[1:3]
     inner = images[:, 1:-1, 1:-1]
     square = tf.add_n([images[:, y : height - 2 + y, x : width - 2 + x] for y in range(3) for x in range(3)])
-    change = strength * (inner - (square + 4.0 * inner) / 13.0)
+    change = magnitude * (inner - (square + 4.0 * inner) / 13.0)
     return images + tf.pad(change, [[0, 0], [1, 1], [1, 1], [0, 0]])
 
 
-def posterize(images: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
+def posterize(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
     """Levels without their last bits."""
-    step = 2.0 ** tf.round(strength)
+    step = 2.0 ** tf.round(magnitude)
     return tf.floor(images / step) * step
 
 
-def solarize(images: tf.Tensor, strength: tf.Tensor) -> tf.Tensor:
-    """Light colours inverted."""
-    return tf.where(images >= 255.0 - strength, 255.0 - images, images)
+def solarize(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
+    """Light colors inverted."""
+    return tf.where(images >= 255.0 - magnitude, 255.0 - images, images)
 
 
-def auto_contrast(images: tf.Tensor, _strength: tf.Tensor) -> tf.Tensor:
+def auto_contrast(images: tf.Tensor, _magnitude: tf.Tensor) -> tf.Tensor:
     """Each channel stretched to the full range."""
     low, high = (reduce(images, axis=(1, 2), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
     return tf.where(high > low, (images - low) * (255.0 / (high - low)), images)
 
 
-def equalize(images: tf.Tensor, _strength: tf.Tensor) -> tf.Tensor:
+def equalize(images: tf.Tensor, _magnitude: tf.Tensor) -> tf.Tensor:
     """Levels of each channel spread so that all are about equally frequent; rounded first, as a histogram needs it."""
     count, height, width, channels = images.shape
     first = LEVELS * tf.reshape(tf.range(count * channels), (count, 1, 1, channels))
@@ -144,7 +144,7 @@ def equalize(images: tf.Tensor, _strength: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.cast(tf.gather(tf.reshape(table, (-1,)), levels), tf.float32), images.shape)
 
 
-COLOURS: dict[str, Colour] = {
+COLOR_OPERATIONS: dict[str, ColorOperation] = {
     each.__name__: each
     for each in (brightness, color, contrast, sharpness, posterize, solarize, auto_contrast, equalize)
 }

@@ -1,54 +1,38 @@
-"""How good a model is: loss, top-1, top-5, per class, confusion, calibration. Sums first, then one ratio."""
+"""The metrics of an evaluation: those of training and more, predictions, calibration, and accuracy by class.
+
+A metric that is added to `EVALUATION_METRICS` makes no training stale.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from tiny_imagenet.data.classes import Class
-from tiny_imagenet.errors import PipelineError
+from tiny_imagenet.dataset.classes import Class
+from tiny_imagenet.scoring.metrics import STEP_METRICS, TOP_K, Metric, log_softmax, score, top_k, true_class_rank
 
-TOP_K = 5
+OBJECTIVE = Metric("objective", "objective", "total loss (with the L2 term)")
+ECE = Metric("ece", "ECE", "expected calibration error", is_fraction=True)
+EVALUATION_METRICS = (OBJECTIVE, ECE)  # computed by the stage evaluate alone; any `top_k_accuracy(k)` can be added
+METRICS = (*STEP_METRICS, *EVALUATION_METRICS)
 
 
-def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """Returns the mean cross-entropy and the top-1 and top-5 accuracy (fractions) over all images.
-
-    An image's rank is the number of classes with a strictly greater logit: among equals the true class comes first,
-    as in `tf.math.in_top_k`. A row with a NaN counts as wrong.
+def evaluate(logits: np.ndarray, labels: np.ndarray, regularization_loss: float, bins: int) -> dict[str, float]:
+    """Returns METRICS over all images, by key.
 
     Args:
         logits: float (images, classes).
         labels: int (images,).
+        regularization_loss: The L2 term of the model.
+        bins: Of the calibration error.
     """
+    scores = score(logits, labels)
     rank = true_class_rank(logits, labels)
-    return {
-        "loss": float(np.mean(cross_entropy(logits, labels))),
-        "top_1_accuracy": float(np.count_nonzero(rank < 1) / len(labels)),
-        "top_5_accuracy": float(np.count_nonzero(rank < TOP_K) / len(labels)),
-    }
-
-
-def true_class_rank(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns how many classes stand before the true one, int (images,); with a NaN in the row, more than any place."""
-    true = np.take_along_axis(logits, labels[:, None], axis=1)
-    rank: np.ndarray = np.count_nonzero(~(logits <= true), axis=1)
-    rank[np.isnan(logits).any(axis=1)] = max(TOP_K, logits.shape[1])
-    return rank
-
-
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Returns minus the log-probability of the true class, float64 (images,)."""
-    return -np.take_along_axis(log_softmax(logits), labels[:, None], axis=1)[:, 0]
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Returns the log-probabilities of the classes, float64 (images, classes)."""
-    shifted: np.ndarray = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
+    scores |= {metric.key: top_k(rank, metric.k) for metric in EVALUATION_METRICS if metric.k}
+    objective = {OBJECTIVE.key: scores["loss"] + regularization_loss}
+    return objective | scores | {ECE.key: calibration(logits, labels, bins)[0]}
 
 
 def top_predictions(logits: np.ndarray, k: int = TOP_K) -> tuple[np.ndarray, np.ndarray]:
@@ -90,6 +74,12 @@ def calibration(logits: np.ndarray, labels: np.ndarray, bins: int) -> tuple[floa
     return error, rows
 
 
+def confusion_matrix(labels: np.ndarray, guesses: np.ndarray, num_classes: int) -> np.ndarray:
+    """Returns the images of each class (row) taken for each class (column), int (classes, classes)."""
+    cells = labels.astype(np.int64) * num_classes + guesses
+    return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
+
+
 def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Class]) -> list[dict[str, Any]]:
     """Returns for each class its accuracies and the class it is most often taken for.
 
@@ -117,15 +107,3 @@ def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Class]) 
             }
         )
     return rows
-
-
-def l2_term(model: Any) -> float:
-    """Returns a Keras model's regularisation loss: what `objective` holds beside the cross-entropy."""
-    return float(sum(float(loss) for loss in model.losses))
-
-
-def require_finite(values: Mapping[str, Any], where: str) -> None:
-    """Raises PipelineError if a number among the values is not finite: such a result is not published."""
-    for key, value in values.items():
-        if isinstance(value, float) and not np.isfinite(value):
-            raise PipelineError(where, f"{key} is {value}", "lower `lr` and train again")

@@ -1,14 +1,15 @@
-"""Saved models, read with care: `.keras` only, the digest checked first, no code from the file is run."""
+"""Saved models: `.keras` only, the SHA-256 checked before loading, no code from the file is run."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import keras
 
-from tiny_imagenet.errors import InputError
-from tiny_imagenet.files import sha256_of
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.core.run_record import RunFile
+from tiny_imagenet.core.strict_yaml import load_json
 
 
 def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> keras.Model:
@@ -40,10 +41,10 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
     return model
 
 
-def load_run(path: Path) -> dict[str, str]:
-    """Reads what training left beside a model: `run_id`, `experiment`, `model_sha256`."""
-    try:
-        run = json.loads(path.read_text(encoding="utf-8"))
-        return {key: str(run[key]) for key in ("run_id", "experiment", "model_sha256")}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(path, f"cannot be read: {error}", "run `dvc repro`") from None
+def load_run_file(path: Path) -> RunFile:
+    """Reads the run.json beside a model.
+
+    Raises:
+        InputError: It is missing or damaged.
+    """
+    return load_json(RunFile, path, "run `dvc repro`")

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.data.decoding import load_images
-from tiny_imagenet.data.tfrecords import Manifest, iterate_examples
-from tiny_imagenet.files import write_whole
+from tiny_imagenet.core.files import atomic_write
+from tiny_imagenet.dataset.manifest import Manifest
+from tiny_imagenet.images.decoding import load_images
+from tiny_imagenet.images.reader import iterate_examples
 
 
 def write_submission(
@@ -30,5 +31,5 @@ def write_submission(
         names = [example["image/filename"].decode() for example in iterate_examples(records, manifest, "test")]
         labels = predict(load_images(records, manifest, "test", cache).images).argmax(axis=1)
         lines = [f"{name} {manifest.classes[label].wnid}\n" for name, label in zip(names, labels, strict=True)]
-    with write_whole(path) as aside:
-        aside.write_text("".join(lines), encoding="utf-8")
+    with atomic_write(path) as temporary:
+        temporary.write_text("".join(lines), encoding="utf-8")

@@ -1,45 +1,5 @@
 """The architectures, one a file: the file's name is the architecture's, its `build` makes the model.
 
-There is no table of them on purpose: adding a file changes nothing that another model's result depends on
+There is no table of them on purpose: a new file makes no other model's training stale
 (docs/decisions/architectures-are-files.md).
 """
-
-from __future__ import annotations
-
-import importlib
-from typing import Any
-
-import keras
-
-BACKBONE = "backbone"  # the name of a layer that was trained before, on other data
-
-
-def build_model(
-    architecture: str, *, image_size: int, num_classes: int, dropout: float, l2: float, seed: int, **arguments: Any
-) -> keras.Model:
-    """Builds a model with its initial weights, which are a function of `seed`.
-
-    Args:
-        architecture: The name of a file in this folder.
-        image_size: Height and width of the images, in pixels.
-        num_classes: Number of classes.
-        dropout: Fraction of the inputs of each fully connected layer set to zero in training.
-        l2: Times the sum of squares of each kernel is its regularisation loss.
-        seed: Of the initial weights.
-        **arguments: The architecture's own arguments.
-
-    Returns:
-        A Keras model from images (batch, image_size, image_size, 3), values 0 to 255, to logits (batch, num_classes).
-    """
-    module = importlib.import_module(f"{__name__}.{architecture}")
-    keras.utils.set_random_seed(seed)
-    model: keras.Model = module.build(
-        image_size=image_size, num_classes=num_classes, dropout=dropout, l2=l2, name=architecture, **arguments
-    )
-    return model
-
-
-def head_variables(model: keras.Model) -> list[keras.Variable]:
-    """Returns the trainable variables outside the layer called "backbone": all, where there is none."""
-    backbone = {id(v) for layer in model.layers if layer.name == BACKBONE for v in layer.trainable_variables}
-    return [variable for variable in model.trainable_variables if id(variable) not in backbone]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from tiny_imagenet.models._layers import (
+from tiny_imagenet.models.layers.blocks import (
     any_size_input,
     convolution_norm,
     fully_connected,

@@ -5,16 +5,15 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tiny_imagenet.models import _layers
-from tiny_imagenet.models._layers import image_input
+from tiny_imagenet.models.layers import blocks
 
 
 def build(
     *, image_size: int, num_classes: int, dropout: float, l2: float, name: str, hidden_units: int = 1024
 ) -> keras.Model:
     """Images to logits through one hidden layer (64 x 64 pixels, 200 classes: 12,788,936 parameters)."""
-    images, x = image_input(image_size)
+    images, x = blocks.image_input(image_size)
     x = layers.Flatten()(x)
-    x = _layers.fully_connected(x, hidden_units, dropout=dropout, l2=l2, activation="relu")
-    logits = _layers.fully_connected(x, num_classes, dropout=dropout, l2=l2, activation=None, name="logits")
+    x = blocks.fully_connected(x, hidden_units, dropout=dropout, l2=l2, activation="relu")
+    logits = blocks.fully_connected(x, num_classes, dropout=dropout, l2=l2, activation=None, name="logits")
     return keras.Model(images, logits, name=name)

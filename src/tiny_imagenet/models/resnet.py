@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
-from tiny_imagenet.models._layers import any_size_input, convolution_norm, global_pooling, small_logits
+from tiny_imagenet.models.layers.blocks import any_size_input, convolution_norm, global_pooling, small_logits
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from tiny_imagenet.models._layers import convolution, fully_connected, image_input
+from tiny_imagenet.models.layers.blocks import convolution, fully_connected, image_input
 
 
 def build(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from tiny_imagenet.models._layers import convolution, fully_connected, image_input
+from tiny_imagenet.models.layers.blocks import convolution, fully_connected, image_input
 
 
 def build(

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tiny_imagenet.data.classes import Class, short_names
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.dataset.classes import Class, short_names
 from tiny_imagenet.report.tables import NONE, Number, Table
 
 KEYS = (

@@ -9,8 +9,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from tiny_imagenet.evaluation.results import Result
 from tiny_imagenet.report.mistakes import Predictions, correct
+from tiny_imagenet.report.results import Result
 
 CLEAR = 2.0  # standard errors: chance alone makes one in twenty-two differences as large
 

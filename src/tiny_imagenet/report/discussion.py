@@ -6,11 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tiny_imagenet.evaluation.results import Result
 from tiny_imagenet.report.differences import Difference, ladder
 from tiny_imagenet.report.frontier import cheapest_above, frontier, published_accuracy
 from tiny_imagenet.report.learning import Learning, judge
 from tiny_imagenet.report.mistakes import Pair, Predictions, correct
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.seeds import Group, group_by_seed, repeated
 from tiny_imagenet.report.tables import Number, Table, compute, is_short
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +12,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from tiny_imagenet.data.classes import short_names
-from tiny_imagenet.data.tfrecords import Manifest, iterate_examples, verify_split
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.schema import Augmentation, ModelSettings
+from tiny_imagenet.dataset.classes import short_names
+from tiny_imagenet.dataset.manifest import Manifest
+from tiny_imagenet.images.reader import iterate_examples, verify_split
 from tiny_imagenet.report.figures import draw_augmentation, draw_example
-from tiny_imagenet.schema import Model
 
 VARIANTS = 7  # shown of each augmented image
 FALLBACK = 3  # classes shown of a dataset that has none of those asked for
@@ -114,7 +115,7 @@ def guesses(predictions: Mapping[str, np.ndarray], example: Example, names: Sequ
 
 
 def draw_pictures(
-    model: Model,
+    model: ModelSettings,
     records: Path,
     manifest: Manifest,
     labels: Sequence[int],
@@ -122,14 +123,14 @@ def draw_pictures(
     predictions: Mapping[str, np.ndarray],
 ) -> dict[str, Figure]:
     """Draws what the page shows of the classes `labels`: the model's guesses on `split`, and what augmentation does."""
-    from tiny_imagenet.training import devices
+    from tiny_imagenet.distribute import devices
 
     devices.make_strategy("cpu")  # a few images need no GPU
     for each in ("train", split):
         verify_split(records, manifest, each)
     train, scored = (first_examples(iterate_examples(records, manifest, each), labels) for each in ("train", split))
     pictures = draw_examples(scored, predictions, short_names(manifest.classes))
-    return pictures | {"augmentation": draw_variants(train, (model.seed, 0), **asdict(model.recipe.augmentation))}
+    return pictures | {"augmentation": draw_variants(train, model.seed, model.augmentation)}
 
 
 def draw_examples(
@@ -142,24 +143,22 @@ def draw_examples(
     }
 
 
-def draw_variants(examples: Sequence[Example], seed: tuple[int, int], **augmentation: Any) -> Figure:
+def draw_variants(examples: Sequence[Example], seed: int, augmentation: Augmentation) -> Figure:
     """Draws each example and random variants of it (the report's Figure 1).
 
     Args:
         examples: Images of one size.
-        seed: A training's seed and a step of it: what is shown is a function of the two.
-        **augmentation: A recipe's `augmentation`.
+        seed: Of the training; shown is what its first step would do.
+        augmentation: The recipe's.
     """
     import tensorflow as tf
 
-    from tiny_imagenet.training.input_pipeline import make_batch
+    from tiny_imagenet.augmentation.batch import Images, Selection, StepKey, make_batch
 
     originals = np.stack([example.image for example in examples])
     images = np.repeat(originals, VARIANTS, axis=0)
-    zero, numbers = tf.constant(0), tf.range(len(images))
-    batch = make_batch(
-        tf.constant(images), numbers, numbers,
-        seed=seed[0], step=tf.constant(seed[1]), epoch=zero, part=zero, num_parts=1, settings=augmentation,
-    )  # fmt: skip
+    zero, rows = tf.constant(0), tf.range(len(images))
+    key = StepKey(seed, step=zero, epoch=zero, replica=zero, num_replicas=1)
+    batch = make_batch(Images(tf.constant(images), rows), Selection(rows, rows), key, augmentation)
     grid = batch.images.numpy().round().astype(np.uint8).reshape(len(originals), VARIANTS, *originals.shape[1:])
     return draw_augmentation(np.concatenate([originals[:, None], grid], axis=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.report.results import Result
 
 CLEAR = 2.0  # standard errors
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from tiny_imagenet.evaluation.metrics import confusion_matrix
+
 Predictions = Mapping[str, np.ndarray]  # `label` (N,), `top_5` (N, k) and `top_5_probability` (N, k), best first
 
 
@@ -42,12 +44,6 @@ def correct(predictions: Predictions) -> np.ndarray:
     return np.asarray(predictions["top_5"][:, 0] == predictions["label"])
 
 
-def confusion(predictions: Predictions, num_classes: int) -> np.ndarray:
-    """Returns how many images of each class (row) are taken for each class (column), int (classes, classes)."""
-    places = predictions["label"].astype(np.int64) * num_classes + predictions["top_5"][:, 0]
-    return np.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
-
-
 def confident_mistakes(predictions: Predictions, count: int) -> list[Mistake]:
     """Returns the wrong first guesses with the highest probabilities, at most so many, the surest first."""
     wrong = np.flatnonzero(~correct(predictions))
@@ -57,7 +53,7 @@ def confident_mistakes(predictions: Predictions, count: int) -> list[Mistake]:
 
 def confused_pairs(predictions: Predictions, num_classes: int, count: int) -> list[Pair]:
     """Returns the pairs of classes most often taken for each other, at most so many, the worst first."""
-    matrix = confusion(predictions, num_classes)
+    matrix = confusion_matrix(predictions["label"], predictions["top_5"][:, 0], num_classes)
     both = np.triu(matrix + matrix.T, 1)
     worst = np.argsort(-both, axis=None, kind="stable")[:count]
     firsts, seconds = np.unravel_index(worst, both.shape)

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from tiny_imagenet.data.classes import short_names
-from tiny_imagenet.data.tfrecords import Manifest
-from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.dataset.classes import short_names
+from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.report.data_summary import summarize_data
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.mistakes import Pair, Predictions
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.tables import compute, duration, is_short
 
 CARD = """# {name}

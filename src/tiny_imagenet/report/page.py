@@ -14,15 +14,15 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from tiny_imagenet.data.classes import short_names
-from tiny_imagenet.data.tfrecords import Manifest
-from tiny_imagenet.evaluation.results import Result, Row
-from tiny_imagenet.params import as_flat
+from tiny_imagenet.core.run_record import flatten
+from tiny_imagenet.dataset.classes import short_names
+from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.report.data_summary import summarize_data
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.examples import first_name
 from tiny_imagenet.report.mistakes import Mistake, Pair, Predictions
 from tiny_imagenet.report.reporting import best
+from tiny_imagenet.report.results import Result, Row
 from tiny_imagenet.report.style import INK, MUTED, PAPER, RULE
 from tiny_imagenet.report.tables import HOLDOUT, Number, is_short, make_tables
 
@@ -171,7 +171,7 @@ def _base64(content: bytes) -> str:
 
 def _beside(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Returns nested mappings, one a column, as `headers` and `rows`: a key, its value in each, whether they differ."""
-    columns = [as_flat(node) for node in nodes.values()]
+    columns = [flatten(node) for node in nodes.values()]
     keys = dict.fromkeys(key for column in columns for key in column)
     rows = [(key, [column.get(key, "") for column in columns]) for key in keys]
     return {"headers": list(nodes), "rows": [(key, row, any(cell != row[0] for cell in row)) for key, row in rows]}
@@ -179,7 +179,7 @@ def _beside(nodes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _shortened(flat: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a model's parameters by the keys that `models.NAME` takes in params.yaml."""
-    return {key.removeprefix("recipe."): value for key, value in flat.items() if key != "name"}
+    return {key.removeprefix("recipe."): value for key, value in flat.items() if key != "model"}
 
 
 def _value(value: object) -> str:

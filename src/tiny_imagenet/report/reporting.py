@@ -11,11 +11,11 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from tiny_imagenet.evaluation.results import Result
 from tiny_imagenet.report.cost import PUBLISHED, Point, draw_compute, draw_time
 from tiny_imagenet.report.curves import draw_curves
 from tiny_imagenet.report.diagrams import draw_architecture
 from tiny_imagenet.report.figures import draw_accuracy, draw_calibration
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.seeds import ACCURACIES, group_by_seed, repeated
 from tiny_imagenet.report.style import to_png
 from tiny_imagenet.report.tables import as_markdown, make_tables, marks

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.report.results import Result
 
 ACCURACIES = ("top_1_accuracy", "top_5_accuracy")
 # Of training.json: what may differ between two trainings of one recipe.

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tiny_imagenet.evaluation.results import Result
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.seeds import ACCURACIES, Group, repeated
 
 NONE = "–"

@@ -1,4 +1,4 @@
-"""What evaluation found, in the run of its training: added there, and fetched from there."""
+"""The evaluation of a model in the MLflow run of its training: logged, and downloaded."""
 
 from __future__ import annotations
 
@@ -12,28 +12,31 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
-from tiny_imagenet.errors import InputError
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.run_record import RunFile
+from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.runs import now_ms
 from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
 
-BEST = {"val_loss": min, "val_top_1_accuracy": max, "val_top_5_accuracy": max}  # which of the epochs' values is best
+BEST = {f"val_{metric.key}": max if metric.higher_is_better else min for metric in STEP_METRICS}  # of the epochs
 
 
 def log_evaluation(
-    root: Path, experiment: str, run_id: str, metrics: Mapping[str, float], folder: Path, pictures: Mapping[str, bytes]
+    root: Path, run: RunFile, metrics: Mapping[str, float], folder: Path, images: Mapping[str, bytes]
 ) -> None:
-    """Adds what evaluation found to a run that has ended; warns if the store lacks it.
+    """Logs an evaluation to the finished run of its training; warns if the store lacks it.
 
-    These are `final_val_*`, at the last epoch; `best_val_*`, of all epochs and at the best one; the files of `folder`;
-    and `pictures`, PNG by name, each as a file too and in the charts.
+    Logged are `final_val_*`, at the last epoch; `best_val_*`, of all epochs and at the best one; the files of `folder`;
+    and `images`, PNG by name, each as a file and in the charts.
     """
     try:
-        client, _ = connect(root.resolve(), experiment)
+        client, _ = connect(root.resolve(), run.experiment)
+        run_id = run.run_id
         best, last = _best_epochs(client, run_id)
         final = [Metric(f"final_val_{key}", float(value), now_ms(), last) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=[*final, *best])
         client.log_artifacts(run_id, str(folder), "evaluation")
-        for name, png in pictures.items():
+        for name, png in images.items():
             image = Image.open(io.BytesIO(png))
             client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
             client.log_image(run_id, image, key=name, step=last)

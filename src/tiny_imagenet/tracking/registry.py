@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiny_imagenet.errors import PipelineError
-from tiny_imagenet.evaluation.results import Result
-from tiny_imagenet.evaluation.saved_models import load_run
-from tiny_imagenet.files import locked
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.files import locked
+from tiny_imagenet.evaluation.saved_models import load_run_file
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ def name_champion(root: Path, result: Result, folder: Path, card: Path) -> str:
     Raises:
         PipelineError: The store does not answer, or has no model of that run.
     """
-    origin = load_run(folder / "run.json")
-    name, run_id = origin["experiment"], origin["run_id"]
+    origin = load_run_file(folder / "run.json")
+    name, run_id = origin.experiment, origin.run_id
     with open_store(root, name) as (client, experiment_id), locked(root / "mlruns"):
         runs = client.search_runs([experiment_id], f"attributes.run_id = '{run_id}'")
         found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")

@@ -1,4 +1,4 @@
-"""A training's run in the MLflow store."""
+"""The MLflow run of a training."""
 
 from __future__ import annotations
 
@@ -20,41 +20,35 @@ from mlflow.models import ModelSignature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 from mlflow.types import Schema, TensorSpec
 
-from tiny_imagenet.lifecycle import Stopped
+from tiny_imagenet.core.process import Stopped
+from tiny_imagenet.core.run_record import RunRecord, flatten
 from tiny_imagenet.tracking.store import first_line, open_store
 
 Row = Mapping[str, float]
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  # the run was deleted
 
 
-class Run:
-    """A run in the tracking store.
+class TrackedRun:
+    """A run in the tracking store, in the experiment that is named like the dataset.
 
     Args:
         root: The main checkout; its `mlruns` is the store unless MLFLOW_TRACKING_URI names another.
-        experiment: The name of the experiment.
-        run_id: An earlier run to go on with, or None for a new one.
-        name: The name of a new run, before that of its DVC experiment.
-        tags: The tags of a new run.
+        record: The training.
+        stage: The DVC stage, such as "train@vgg".
+        run_id: An earlier run to resume, or None for a new one.
     """
 
-    def __init__(
-        self,
-        root: Path,
-        experiment: str,
-        *,
-        run_id: str | None = None,
-        name: str,
-        tags: Mapping[str, str],
-    ) -> None:
+    def __init__(self, root: Path, record: RunRecord, *, stage: str, run_id: str | None = None) -> None:
+        self.record = record
         self._pending: list[Metric] = []
         self._monitor: SystemMetricsMonitor | None = None
-        with open_store(root, experiment) as (self.client, experiment_id):
+        with open_store(root, record.dataset) as (self.client, experiment_id):
             if not run_id or not self._reopen(run_id):
-                title = " ".join(filter(None, (name, tags.get("dvc.experiment"))))  # what the UI's charts tell runs by
-                self.run_id = self.client.create_run(experiment_id, run_name=title, tags=dict(tags)).info.run_id
+                tags = experiment_tags(stage, record.data_sha256)
+                title = " ".join(filter(None, (record.model, tags.get("dvc.experiment"))))  # as shown in charts
+                self.run_id = self.client.create_run(experiment_id, run_name=title, tags=tags).info.run_id
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> TrackedRun:
         """Returns itself."""
         return self
 
@@ -71,7 +65,7 @@ class Run:
         self._try(lambda: self.client.set_terminated(self.run_id, status))
 
     def _reopen(self, run_id: str) -> bool:
-        """Goes on with an earlier run, if the store has it."""
+        """Resumes an earlier run, if the store has it."""
         try:
             self.client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
@@ -81,9 +75,11 @@ class Run:
         self.run_id = run_id
         return True
 
-    def log_inputs(self, params: Mapping[str, Any], dataset: str, digest: str, source: str) -> None:
-        """Logs the parameters and, as an MLflow input, the dataset with the digest of its content."""
-        entity = DatasetEntity(name=dataset, digest=digest[:36], source_type="tfrecord", source=source)
+    def log_inputs(self, records: Path) -> None:
+        """Logs the record as parameters and, as an MLflow input, the dataset in `records` with its digest."""
+        params = flatten(self.record.model_dump(exclude={"data_sha256"}))
+        digest = self.record.data_sha256[:36]
+        entity = DatasetEntity(name=self.record.dataset, digest=digest, source_type="tfrecord", source=str(records))
         tag = InputTag("mlflow.data.context", "training")
         self._try(lambda: self.client.log_inputs(self.run_id, [DatasetInput(entity, [tag])]))
         self._try(lambda: self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()]))

@@ -12,8 +12,8 @@ import mlflow
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
-from tiny_imagenet.errors import PipelineError
-from tiny_imagenet.files import locked
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.files import locked
 
 SQLITE = "sqlite:///"
 

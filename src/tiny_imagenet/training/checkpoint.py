@@ -1,4 +1,4 @@
-"""Exact resume: the state of a training in one file, put in its place by one rename, the one before it kept."""
+"""Checkpoints: the state of a training in one file, replaced by an atomic rename; the previous one is kept."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from tiny_imagenet.disk import disk_errors
+from tiny_imagenet.core.disk import disk_errors
 
 Arrays = dict[str, np.ndarray]
+
+NO_EFFECT = ("core", "tracking", "cli", "report")  # packages that change no training
 
 # What numpy, zipfile and json raise on a file with a flipped bit or a cut.
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
@@ -27,40 +29,42 @@ class CheckpointStore:
     """The checkpoints of one training.
 
     Args:
-        directory: Where they lie; made when the first is saved.
+        directory: Created when the first is saved.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.latest, self.previous = directory / "checkpoint.npz", directory / "checkpoint.previous.npz"
 
-    def save(self, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> None:
-        """Writes aside, then renames: a kill at any moment leaves at least one whole checkpoint.
+    def save(self, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+        """Saves a checkpoint by an atomic rename: a kill at any moment leaves at least one that is complete.
 
         Args:
             arrays: What to restore bit for bit.
-            about: The rest of the state, for JSON.
+            metadata: The rest of the state, for JSON.
 
         Raises:
-            PipelineError: The disk is full, or cannot be written; the checkpoint before it is as it was.
+            PipelineError: The disk is full or cannot be written; the previous checkpoint is unchanged.
         """
-        aside = self.directory / "checkpoint.tmp"
+        temporary = self.directory / "checkpoint.tmp"
         with disk_errors(self.latest, sum(array.nbytes for array in arrays.values())):
             self.directory.mkdir(parents=True, exist_ok=True)
             try:
-                with aside.open("wb") as file:
-                    encoded = np.frombuffer(json.dumps({"about": about, "arrays": sorted(arrays)}).encode(), np.uint8)
-                    np.savez(file, allow_pickle=False, about=encoded, **arrays)
+                with temporary.open("wb") as file:
+                    encoded = np.frombuffer(
+                        json.dumps({"metadata": metadata, "arrays": sorted(arrays)}).encode(), np.uint8
+                    )
+                    np.savez(file, allow_pickle=False, metadata=encoded, **arrays)
                     file.flush()
                     os.fsync(file.fileno())
                 if self.latest.exists():
                     self.latest.replace(self.previous)
-                aside.replace(self.latest)
+                temporary.replace(self.latest)
             finally:
-                aside.unlink(missing_ok=True)
+                temporary.unlink(missing_ok=True)
 
     def load(self) -> tuple[Arrays, dict[str, Any]] | None:
-        """Returns the newest whole checkpoint (a damaged one is passed over, with a warning), or None."""
+        """Returns the newest complete checkpoint, or None; skips a damaged one with a warning."""
         for path in (self.latest, self.previous):
             if not path.exists():
                 continue
@@ -68,8 +72,8 @@ class CheckpointStore:
                 with path.open("rb") as file:
                     return _read(file)
             except DAMAGE as error:
-                print(f"warning: {path}: damaged ({error}); going back to the one before it", file=sys.stderr)
-                path.unlink()  # it must not take the place of the one before it at the next save
+                print(f"warning: {path}: damaged ({error}); the previous one is used", file=sys.stderr)
+                path.unlink()  # it must not replace the previous one at the next save
         return None
 
     def remove(self) -> None:
@@ -80,16 +84,27 @@ class CheckpointStore:
 def _read(file: BinaryIO) -> tuple[Arrays, dict[str, Any]]:
     with np.load(file, allow_pickle=False) as content:
         arrays = {name: content[name] for name in content.files}
-    state = json.loads(arrays.pop("about").tobytes())
+    state = json.loads(arrays.pop("metadata").tobytes())
     if sorted(arrays) != state["arrays"]:
         raise ValueError("arrays are missing")
-    return arrays, state["about"]
+    return arrays, state["metadata"]
 
 
-def state_key(inputs: Mapping[str, Any]) -> str:
-    """Returns a name for what a training depends on: `inputs`, ready for JSON, and this package's loaded code."""
-    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
-    for name, module in sorted(sys.modules.items()):
-        if name.split(".")[0] == __package__.split(".")[0] and getattr(module, "__file__", None):
-            digest.update(Path(str(module.__file__)).read_bytes())
+def state_key(run_digest: str) -> str:
+    """Returns the name of a training's checkpoints: of its run's digest and of the loaded code that can change it."""
+    digest = hashlib.sha256(run_digest.encode())
+    root = Path(__file__).parents[1]
+    for _, module in sorted(sys.modules.items()):
+        path = Path(getattr(module, "__file__", None) or "/")
+        if path.is_relative_to(root) and path.relative_to(root).parts[0] not in NO_EFFECT:
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def code_digest() -> str:
+    """Returns the digest of all code of the package that can change a result, loaded or not."""
+    root, digest = Path(__file__).parents[1], hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).parts[0] not in NO_EFFECT:
+            digest.update(path.read_bytes())
+    return digest.hexdigest()

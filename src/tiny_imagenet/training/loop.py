@@ -1,7 +1,7 @@
 """The training loop, on tf.distribute: the same on one device and on several, exact to the bit when resumed.
 
-What happens in a step is a function of (seed, step) and of the state that a checkpoint holds: the weights, the
-optimiser's variables, the sums over the running epoch and the history of those before it.
+A step is a function of (seed, step) and of the state that a checkpoint holds: the weights, the optimizer's variables,
+the sums over the current epoch, and the history of the epochs before it.
 """
 
 from __future__ import annotations
@@ -15,35 +15,34 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tiny_imagenet.data.decoding import Images
-from tiny_imagenet.errors import InputError, PipelineError
-from tiny_imagenet.evaluation.inference import make_predictor
-from tiny_imagenet.evaluation.metrics import l2_term, require_finite, score
-from tiny_imagenet.lifecycle import Stopped
-from tiny_imagenet.schema import Recipe
-from tiny_imagenet.training import cluster
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.process import Stopped
+from tiny_imagenet.core.schema import ModelSettings
+from tiny_imagenet.distribute import cluster
+from tiny_imagenet.images.decoding import DecodedSplit
+from tiny_imagenet.scoring.metrics import STEP_METRICS, regularization_loss, require_finite, score
+from tiny_imagenet.scoring.predictor import make_predictor
+from tiny_imagenet.training.batch_source import epoch_order, make_batch_source
 from tiny_imagenet.training.checkpoint import CheckpointStore
-from tiny_imagenet.training.feeding import make_feed
-from tiny_imagenet.training.input_pipeline import epoch_order
-from tiny_imagenet.training.optimization import averaged, build_optimizer, learning_rate
-from tiny_imagenet.training.phases import Phase, plan
-from tiny_imagenet.training.steps import SUMS, Steps, device_errors
+from tiny_imagenet.training.epoch_schedule import EpochSettings, epoch_schedule
+from tiny_imagenet.training.optimizers import averaged, build_optimizer, learning_rate
+from tiny_imagenet.training.train_step import TrainStep, device_errors
 
-LAUNCH_SECONDS = 0.5  # steps are launched in groups of about this long: between groups the loop listens and saves
+CALL_SECONDS = 0.5  # steps are run in calls of about this duration: between calls the loop can stop and save
 
 Row = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Settings:
-    """What the loop needs to know.
+class LoopOptions:
+    """How a training is run; none of these changes its result.
 
-    The recipe and the seed say what is computed. The rest how to go about it: val images at once, the longest time
-    between two checkpoints, and the size up to which decoded images are held in memory.
+    Attributes:
+        eval_batch_size: Val images at once.
+        checkpoint_seconds: The longest time between two checkpoints.
+        memory_bytes: Decoded images up to this size are held in memory.
     """
 
-    recipe: Recipe
-    seed: int
     eval_batch_size: int
     checkpoint_seconds: float
     memory_bytes: float
@@ -51,10 +50,10 @@ class Settings:
 
 @dataclass
 class Progress:
-    """How far a training has come: all of the state that is not in variables."""
+    """The state of a training that is not in variables."""
 
     step: int = 0
-    sums: list[float] = field(default_factory=lambda: [0.0] * len(SUMS))
+    sums: list[float] = field(default_factory=lambda: [0.0] * len(STEP_METRICS))
     seconds: float = 0.0
     history: list[Row] = field(default_factory=list)
 
@@ -65,64 +64,61 @@ class Trainer:
     Args:
         model: Built under `strategy`; from images (batch, height, width, 3), 0 to 255, to logits (batch, classes).
         strategy: The devices.
-        train_images: What it is trained on.
-        val_images: What it is scored on after each epoch.
-        settings: The recipe.
-        store: Where checkpoints go.
+        splits: The images to train on, and those to score after each epoch.
+        settings: The training's.
+        options: How it is run.
+        store: The checkpoints.
     """
 
     def __init__(
         self,
         model: keras.Model,
         strategy: tf.distribute.Strategy,
-        train_images: Images,
-        val_images: Images,
-        settings: Settings,
+        splits: tuple[DecodedSplit, DecodedSplit],
+        settings: ModelSettings,
+        options: LoopOptions,
         store: CheckpointStore,
     ) -> None:
-        self.model, self.strategy, self.settings, self.store = model, strategy, settings, store
-        self.val_images = val_images
-        recipe = self.recipe = settings.recipe
-        self.steps_per_epoch = len(train_images.labels) // recipe.batch_size
-        if not self.steps_per_epoch:
-            raise InputError(
-                "batch_size", f"{recipe.batch_size} is more than the {len(train_images.labels)} images", "lower it"
-            )
-        if recipe.batch_size % strategy.num_replicas_in_sync:
-            raise InputError(
-                "batch_size", f"cannot be shared by {strategy.num_replicas_in_sync} devices", "use a multiple of them"
-            )
-        self.image_size = train_images.images.shape[1]
-        self.phases = plan(recipe, self.image_size)
-        if model.input_shape[1] and any(phase.image_size != model.input_shape[1] for phase in self.phases):
-            what = f"{model.name} takes images of {model.input_shape[1]} pixels only"
-            raise InputError("progressive_resizing", what, "set it to null, or use an architecture for any size")
+        self.model, self.strategy, self.settings, self.options, self.store = model, strategy, settings, options, store
+        train, self.val = splits
+        self.num_images, self.image_size = len(train.labels), train.images.shape[1]
+        self.steps_per_epoch = self.num_images // settings.batch_size
+        self.epochs = epoch_schedule(settings, self.image_size)
+        self._check_sizes()
         with strategy.scope():
-            num_steps = recipe.epochs * self.steps_per_epoch
-            self.optimizer = build_optimizer(recipe, model.trainable_variables, num_steps)
+            num_steps = settings.epochs * self.steps_per_epoch
+            self.optimizer = build_optimizer(settings, model.trainable_variables, num_steps)
         self.progress = Progress()
-        self.num_images = len(train_images.labels)
-        self.feed = make_feed(train_images, recipe.batch_size, strategy, settings.memory_bytes)
-        self.take = Steps(
-            model, self.optimizer, strategy, recipe, seed=settings.seed, steps_per_epoch=self.steps_per_epoch
-        )
-        self.predict = make_predictor(model, settings.eval_batch_size, strategy, flip_averaging=recipe.flip_averaging)
+        self.source = make_batch_source(train, settings.batch_size, strategy, options.memory_bytes)
+        self.train_step = TrainStep(model, self.optimizer, strategy, settings, self.steps_per_epoch)
+        self.predict = make_predictor(model, options.eval_batch_size, strategy, flip_tta=settings.flip_tta)
         self.saved_at = time.monotonic()
 
+    def _check_sizes(self) -> None:
+        batch_size, size = self.settings.batch_size, self.model.input_shape[1]
+        if not self.steps_per_epoch:
+            raise InputError("batch_size", f"{batch_size} is more than the {self.num_images} images", "lower it")
+        if batch_size % self.strategy.num_replicas_in_sync:
+            what = f"cannot be shared by {self.strategy.num_replicas_in_sync} devices"
+            raise InputError("batch_size", what, "use a multiple of them")
+        if size and any(epoch.image_size != size for epoch in self.epochs):
+            what = f"{self.model.name} takes images of {size} pixels only"
+            raise InputError("progressive_resizing", what, "set it to null, or use an architecture for any size")
+
     def restore(self) -> Mapping[str, Any] | None:
-        """Goes back to the last checkpoint, if there is one; returns what was saved `about` it."""
+        """Restores the last checkpoint, if there is one; returns its metadata."""
         found = cluster.broadcast_state(self.strategy, self.store.load() if cluster.is_chief(self.strategy) else None)
         if not found:
             return None
-        arrays, about = found
+        arrays, metadata = found
         for i, variable in enumerate(self._variables()):
             variable.assign(arrays[f"variable_{i}"])
-        self.progress = Progress(**about["progress"])
-        return about
+        self.progress = Progress(**metadata["progress"])
+        return metadata
 
     def run(
         self,
-        about: Mapping[str, Any],
+        metadata: Mapping[str, Any],
         *,
         on_epoch: Sequence[Callable[[Row], object]],
         on_steps: Callable[[int], object],
@@ -131,99 +127,102 @@ class Trainer:
         """Trains to the end.
 
         Args:
-            about: Saved with each checkpoint.
+            metadata: Saved with each checkpoint.
             on_epoch: Each called with each epoch's metrics, after they are saved.
             on_steps: Called with the number of steps just taken.
-            stop: Asked between steps.
+            stop: Called between steps; true ends the training.
 
         Returns:
             The metrics of each epoch.
 
         Raises:
-            Stopped: When `stop` said so, of any worker; the state is saved.
+            Stopped: `stop` returned true on any worker; the state is saved.
             PipelineError: The loss is not finite, or the device's memory is too small.
         """
-        while len(self.progress.history) < self.recipe.epochs:
-            self._finish_epoch_steps(about, on_steps, stop)
-            self.progress.history.append(self._epoch_row(about, stop))
-            self.progress.sums, self.progress.seconds = [0.0] * len(SUMS), 0.0
-            self._save(about)
+        while len(self.progress.history) < self.settings.epochs:
+            self._finish_epoch_steps(metadata, on_steps, stop)
+            self.progress.history.append(self._epoch_row(metadata, stop))
+            self.progress.sums, self.progress.seconds = [0.0] * len(STEP_METRICS), 0.0
+            self._save(metadata)
             for call in on_epoch:
                 call(self.progress.history[-1])
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)  # the averages, where there are any
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)  # the averages, if there are any
         return self.progress.history
 
     def _finish_epoch_steps(
-        self, about: Mapping[str, Any], on_steps: Callable[[int], object], stop: Callable[[], bool]
+        self, metadata: Mapping[str, Any], on_steps: Callable[[int], object], stop: Callable[[], bool]
     ) -> None:
         progress, epoch = self.progress, len(self.progress.history)
         end = (epoch + 1) * self.steps_per_epoch
         order = epoch_order(self.settings.seed, epoch, self.num_images)
-        self.feed.begin(order, (progress.step - epoch * self.steps_per_epoch) * self.recipe.batch_size)
-        group = 1
+        self.source.start_epoch(order, (progress.step - epoch * self.steps_per_epoch) * self.settings.batch_size)
+        steps = 1
         while progress.step < end:
-            count, stopping = cluster.agree(self.strategy, min(group, end - progress.step), stop())
+            count, stopping = cluster.agree(self.strategy, min(steps, end - progress.step), stop())
             if stopping:
-                self._save(about)
+                self._save(metadata)
                 raise self._stopped()
             began = time.monotonic()
-            self._take_steps(count, self.phases[epoch])
+            self._take_steps(count, self.epochs[epoch])
             took = time.monotonic() - began
             progress.seconds += took
             on_steps(count)
-            group = max(1, min(2 * count, int(LAUNCH_SECONDS * count / took)))
-            if time.monotonic() - self.saved_at > self.settings.checkpoint_seconds:
-                self._save(about)
+            steps = max(1, min(2 * count, int(CALL_SECONDS * count / took)))
+            if time.monotonic() - self.saved_at > self.options.checkpoint_seconds:
+                self._save(metadata)
 
-    def _epoch_row(self, about: Mapping[str, Any], stop: Callable[[], bool]) -> Row:
+    def _epoch_row(self, metadata: Mapping[str, Any], stop: Callable[[], bool]) -> Row:
         def between() -> None:
             if cluster.agree(self.strategy, 0, stop())[1]:
                 raise self._stopped()
 
         try:
-            with averaged(self.optimizer, self.recipe, self.model.trainable_variables):
+            with averaged(self.optimizer, self.settings, self.model.trainable_variables):
                 return self._epoch_metrics(between)
         except Stopped:
-            self._save(about)
+            self._save(metadata)
             raise
 
     def _stopped(self) -> Stopped:
-        return Stopped(f"stopped at step {self.progress.step}, which is saved; the next run goes on from there")
+        return Stopped(f"stopped at step {self.progress.step}, which is saved; the next run resumes from there")
 
-    def _take_steps(self, count: int, phase: Phase) -> None:
-        with device_errors(self.recipe.batch_size):
-            sums = self.take(self.progress.step, count, self.feed.take(count), phase).numpy().astype(np.float64)
+    def _take_steps(self, count: int, epoch: EpochSettings) -> None:
+        with device_errors(self.settings.batch_size):
+            batches = self.source.next_batches(count)
+            sums = self.train_step(self.progress.step, count, batches, epoch).numpy().astype(np.float64)
         finite = np.isfinite(sums[:, 0])
         if not finite.all():
             step = self.progress.step + int(np.argmin(finite))
-            raise PipelineError("lr", f"the loss is not finite at step {step} with lr {self.recipe.lr:g}", "lower `lr`")
-        for row in sums:  # one by one: the sums do not depend on how steps were grouped
+            raise PipelineError(
+                "lr", f"the loss is not finite at step {step} with lr {self.settings.lr:g}", "lower `lr`"
+            )
+        for row in sums:  # one by one: the sums do not depend on the number of steps in a call
             self.progress.sums = [total + float(value) for total, value in zip(self.progress.sums, row, strict=True)]
         self.progress.step += count
 
     def _epoch_metrics(self, between: Callable[[], None]) -> Row:
-        progress, count = self.progress, self.steps_per_epoch * self.recipe.batch_size
-        penalty = l2_term(self.model)
+        progress, count = self.progress, self.steps_per_epoch * self.settings.batch_size
+        penalty = regularization_loss(self.model)
         row: Row = {"epoch": len(progress.history) + 1, "lr": self.learning_rate(progress.step - 1)}
-        train = {name: total / count for name, total in zip(SUMS, progress.sums, strict=True)}
-        logits = self.predict(self.val_images.images, between)
-        for prefix, metrics in (("", train), ("val_", score(logits, self.val_images.labels))):
+        train = {metric.key: total / count for metric, total in zip(STEP_METRICS, progress.sums, strict=True)}
+        logits = self.predict(self.val.images, between)
+        for prefix, metrics in (("", train), ("val_", score(logits, self.val.labels))):
             metrics = {"loss": metrics["loss"], "objective": metrics["loss"] + penalty, **metrics}
             row |= {prefix + name: value for name, value in metrics.items()}
-        require_finite(row, f"epoch {row['epoch']} with lr {self.recipe.lr:g}")
+        require_finite(row, f"epoch {row['epoch']} with lr {self.settings.lr:g}")
         return row | {"seconds": progress.seconds, "images_per_second": count / progress.seconds}
 
     def learning_rate(self, step: int) -> float:
         """Returns the learning rate of a step."""
-        rate = learning_rate(self.recipe, self.recipe.epochs * self.steps_per_epoch)
+        rate = learning_rate(self.settings, self.settings.epochs * self.steps_per_epoch)
         return rate if isinstance(rate, float) else float(rate(step))
 
-    def _save(self, about: Mapping[str, Any]) -> None:
+    def _save(self, metadata: Mapping[str, Any]) -> None:
         self.saved_at = time.monotonic()
         if not cluster.is_chief(self.strategy):
             return
         arrays = {f"variable_{i}": np.asarray(variable) for i, variable in enumerate(self._variables())}
-        self.store.save(arrays, {**about, "progress": vars(self.progress)})
+        self.store.save(arrays, {**metadata, "progress": vars(self.progress)})
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.model.variables, *self.optimizer.variables]

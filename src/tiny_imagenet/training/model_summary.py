@@ -1,4 +1,4 @@
-"""What a built model consists of and costs: layers, shapes, parameters, multiply-accumulates."""
+"""A built model's layers, shapes, parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def summarize_model(model: keras.Model, image_size: int | None = None) -> dict[s
     """Returns a model's layers, parameters and multiply-accumulates (MACs) an image, ready for JSON.
 
     A model inside the model is one layer. Parameters are counted with the running means and variances of batch
-    normalisation, which are not trained.
+    normalization, which are not trained.
 
     Args:
         model: A functional model from images (batch, height, width, channels).
@@ -33,11 +33,6 @@ def summarize_model(model: keras.Model, image_size: int | None = None) -> dict[s
         "macs_per_image": sum(layer["macs"] for layer in described),
         "layers": described,
     }
-
-
-def macs_per_image(model: keras.Model, image_size: int | None = None) -> int:
-    """Returns the multiply-accumulates of convolutions and dense layers for one image; arguments as above."""
-    return sum(_macs(*call) for call in _calls(model, _image_shape(model, image_size)))
 
 
 def _image_shape(model: keras.Model, image_size: int | None) -> list[int]:

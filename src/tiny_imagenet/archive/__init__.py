@@ -1,0 +1,1 @@
+"""The dataset's archive: downloaded or copied, verified, read member by member."""

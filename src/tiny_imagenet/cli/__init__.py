@@ -1,0 +1,1 @@
+"""The `tiny-imagenet` command: one module a subcommand."""

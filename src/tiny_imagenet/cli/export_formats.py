@@ -1,0 +1,155 @@
+"""The formats that a model can be handed on in: how each is written, and how whoever gets it opens it.
+
+TFLite and not ONNX: TensorFlow brings the converter and the interpreter, and ONNX would be two packages more.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.process import silence_stderr
+from tiny_imagenet.scoring.metrics import log_softmax
+
+if TYPE_CHECKING:
+    import keras  # imported late elsewhere: to know the formats' names must not take the seconds that it does
+
+BATCH = 32
+ROUNDS = 30  # timed, after three that are not
+
+Predict = Callable[[np.ndarray], np.ndarray]  # float32 (images, size, size, 3), 0 to 255, to logits (images, classes)
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format: the file or folder it makes, and the functions that write and open it."""
+
+    file: str
+    write: Callable[[keras.Model, Path, int], None]
+    open: Callable[[Path], Predict]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A file, as its user meets it: sizes in bytes, times in seconds (the median of 30 rounds)."""
+
+    file: str
+    num_bytes: int
+    one_image: float
+    batch: float
+    difference: float
+
+
+def as_float32(model: keras.Model) -> keras.Model:
+    """Returns the model, or where it computes in bfloat16 one of the same weights that computes in float32."""
+    import keras
+
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+
+    def convert(layer: keras.Layer) -> keras.Layer:
+        return type(layer).from_config(layer.get_config() | {"dtype": "float32"})
+
+    clone = keras.models.clone_model(model, clone_function=convert, recursive=True)
+    clone.set_weights(model.get_weights())
+    return clone
+
+
+def measure(form: Format, folder: Path, images: np.ndarray, probabilities: np.ndarray) -> Measured:
+    """Opens what was written and compares and times its answers.
+
+    Args:
+        form: What was written.
+        folder: Where.
+        images: uint8 (images, size, size, 3); a batch of them is timed.
+        probabilities: The model's own answers for them, (images, classes).
+    """
+    path = folder / form.file
+    predict = form.open(path)
+    batch = images[:BATCH].astype(np.float32)
+    difference = np.abs(np.exp(log_softmax(predict(images.astype(np.float32)))) - probabilities).max()
+    files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
+    num_bytes = sum(each.stat().st_size for each in files)
+    one, many = (_seconds(predict, each) for each in (batch[:1], batch))
+    return Measured(form.file, num_bytes, one, many, float(difference))
+
+
+def _seconds(predict: Predict, images: np.ndarray) -> float:
+    times = []
+    for _ in range(3 + ROUNDS):
+        begun = time.perf_counter()
+        predict(images)
+        times.append(time.perf_counter() - begun)
+    return statistics.median(times[3:])
+
+
+def _write_keras(model: keras.Model, path: Path, image_size: int) -> None:
+    model.save(path)
+
+
+def _open_keras(path: Path) -> Predict:
+    import keras
+    import tensorflow as tf
+
+    model = keras.saving.load_model(path, compile=False)
+    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    return lambda images: call(tf.constant(images)).numpy()
+
+
+def _write_saved_model(model: keras.Model, path: Path, image_size: int) -> None:
+    model.export(path, format="tf_saved_model", verbose=False, input_signature=_signature(image_size))
+
+
+def _open_saved_model(path: Path) -> Predict:
+    import tensorflow as tf
+
+    model = tf.saved_model.load(str(path))
+    return lambda images: model.serve(tf.constant(images)).numpy()
+
+
+def _write_tflite(model: keras.Model, path: Path, image_size: int) -> None:
+    import tensorflow as tf
+
+    plain = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}  # else the file may need TensorFlow beside the runtime
+    signature = _signature(image_size)
+    try:
+        with silence_stderr():
+            model.export(path, format="litert", verbose=False, input_signature=signature, target_spec=plain)
+    except Exception as error:  # the converter raises its own, Keras's and TensorFlow's
+        what = f"cannot be converted ({str(error).strip().splitlines()[0]})"
+        raise PipelineError(path.name, what, "leave tflite out with --format") from None
+
+
+def _open_tflite(path: Path) -> Predict:
+    import tensorflow as tf
+
+    with warnings.catch_warnings(), silence_stderr():
+        # TensorFlow's interpreter is to move to the package ai-edge-litert, which would be one more to install.
+        warnings.simplefilter("ignore", UserWarning)
+        interpreter = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
+        interpreter.allocate_tensors()
+    run = interpreter.get_signature_runner()
+    return lambda images: run(image=images)["output_0"]
+
+
+def _signature(image_size: int) -> list[keras.InputSpec]:
+    """Any number of images of one size, also of a model that takes any size."""
+    import keras
+
+    return [keras.InputSpec(dtype="float32", shape=(None, image_size, image_size, 3), name="image")]
+
+
+FORMATS = {
+    "keras": Format("model.keras", _write_keras, _open_keras),
+    "saved_model": Format("saved_model", _write_saved_model, _open_saved_model),
+    "tflite": Format("model.tflite", _write_tflite, _open_tflite),
+}

@@ -1,1 +1,0 @@
-"""What the commands beside the pipeline share."""

@@ -1,0 +1,1 @@
+"""Settings, errors, files, progress and process handling: nothing here changes a result."""

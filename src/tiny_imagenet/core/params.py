@@ -1,0 +1,87 @@
+"""params.yaml read, checked and resolved: for each model the settings of its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.schema import File, ModelSettings, Params
+from tiny_imagenet.core.strict_yaml import check, nearest, read_yaml
+
+OVERRIDES = ("lr", "epochs", "batch_size")  # top-level keys that hold for all models unless null
+OWN_KEYS = ("architecture", "recipe", "arguments", "seed")  # of an entry under `models`; all others change its recipe
+RENAMED_ARCHITECTURES = {"transfer": "pretrained"}
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Reads params.yaml.
+
+    Raises:
+        InputError: Names the key at fault, its value and what it should be.
+    """
+    raw = read_yaml(path)
+    file = check(File, raw, str(path))
+    if file.dataset not in file.datasets:
+        raise InputError(f"{path}: dataset", f"no dataset {file.dataset!r}", nearest(file.dataset, file.datasets))
+    if not file.models:
+        raise InputError(f"{path}: models", "is empty", "name at least one model")
+    return Params(
+        dataset_name=file.dataset,
+        dataset=file.datasets[file.dataset],
+        seed=file.seed,
+        device=file.device,
+        strategy=file.strategy,
+        preprocess=file.preprocess,
+        training=file.training,
+        models={name: _resolve(f"{path}: models.{name}", name, raw) for name in file.models},
+        evaluation=file.evaluation,
+        report=file.report,
+        published=file.published.get(file.dataset, {}),
+    )
+
+
+def _resolve(where: str, name: str, raw: Mapping[str, Any]) -> ModelSettings:
+    """Returns a model's settings: its recipe, changed by its own keys, then by the top-level overrides."""
+    entry, recipes = raw["models"][name], raw["recipes"]
+    recipe = _choose(f"{where}.recipe", entry.get("recipe"), recipes, "recipe")
+    architecture = _choose(f"{where}.architecture", entry.get("architecture"), architectures(), "architecture")
+    changes = {key: value for key, value in entry.items() if key not in OWN_KEYS}
+    overrides = {key: raw[key] for key in OVERRIDES if raw[key] is not None}
+    own = {
+        "model": name,
+        "architecture": architecture,
+        "arguments": entry.get("arguments", {}),
+        "recipe": recipe,
+        "recipe_epochs": recipes[recipe]["epochs"],
+        "dataset": raw["dataset"],
+        "seed": entry.get("seed", raw["seed"]),
+    }
+    return check(ModelSettings, {**_merge(recipes[recipe], changes), **overrides, **own}, where)
+
+
+def _choose(where: str, name: Any, known: Any, kind: str) -> str:
+    """Returns a name that is known."""
+    if name is None:
+        raise InputError(where, "is missing", "add it")
+    if not isinstance(name, str):
+        raise InputError(where, f"got {name!r}", "name one")
+    if name in RENAMED_ARCHITECTURES and kind == "architecture":
+        raise InputError(where, f"{name!r} is now {RENAMED_ARCHITECTURES[name]!r}", "rename it")
+    if name not in known:
+        raise InputError(where, f"no {kind} {name!r}", nearest(name, known))
+    return name
+
+
+def architectures() -> list[str]:
+    """Returns the names that `models.<name>.architecture` can take: one a file in models/."""
+    return sorted(path.stem for path in (Path(__file__).parents[1] / "models").glob("[!_]*.py"))
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in changes.items():
+        both = isinstance(value, dict) and isinstance(base.get(key), dict)
+        merged[key] = _merge(base[key], value) if both else value
+    return merged

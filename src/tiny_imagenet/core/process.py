@@ -1,0 +1,94 @@
+"""Process handling: how a stage or a command starts, is stopped, and reports an error."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tiny_imagenet.core.disk import full_disk_errors
+from tiny_imagenet.core.errors import PipelineError
+
+PARENT_CHECK_SECONDS = 2.0
+
+
+@contextmanager
+def stage_process(stage: str) -> Iterator[None]:
+    """Runs the body of a stage; ends the process (SIGTERM) when its parent is gone, so a killed `dvc` leaves none."""
+    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    with exit_with_one_line(stage):
+        yield
+
+
+@contextmanager
+def command_process(command: str) -> Iterator[None]:
+    """Runs the body of a command: `... | head` ends it quietly, and a file's name of any bytes can be printed."""
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    with exit_with_one_line(command):
+        yield
+
+
+@contextmanager
+def exit_with_one_line(name: str) -> Iterator[None]:
+    """Turns a PipelineError, a full disk, a stop or Ctrl-C into one line on stderr and an exit status."""
+    try:
+        with full_disk_errors():
+            yield
+    except KeyboardInterrupt:
+        line, status = f"{name}: interrupted", 128 + signal.SIGINT
+    except Stopped as error:
+        line, status = f"{name}: {error}", 128 + signal.SIGTERM
+    except PipelineError as error:
+        line, status = f"error: {name}: {error}", error.exit_status
+    else:
+        return
+    print(line, file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _end_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_SECONDS)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def silence_stderr() -> Iterator[None]:
+    """Discards what C++ code writes to stderr: TensorFlow's start messages, which no setting turns off."""
+    sys.stderr.flush()
+    stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(nowhere)
+
+
+class Stopped(Exception):
+    """The work was asked to stop, and its state is saved."""
+
+
+class StopRequest:
+    """Set by SIGTERM, SIGHUP or Ctrl-C: asks a loop to save its state and end; a second Ctrl-C ends at once."""
+
+    def __init__(self) -> None:
+        self.received = False
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            signal.signal(number, self._receive)
+
+    def _receive(self, number: int, _frame: object) -> None:
+        if number == signal.SIGINT and self.received:
+            signal.default_int_handler(number, None)
+        self.received = True
+
+    def __call__(self) -> bool:
+        """Returns whether a stop was requested."""
+        return self.received

@@ -1,0 +1,95 @@
+"""The record of a run, shared by MLflow, the checkpoints, the workers, training.json and the comparisons."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import model_validator
+
+from tiny_imagenet.core.schema import ModelSettings, Record
+
+# Keys of records that earlier versions wrote, and their names today.
+RENAMED = {"warmup": "warmup_fraction", "flip_averaging": "flip_tta"}
+RENAMED_AUGMENTATION = {"stretch": "rescale_max"}
+ENVIRONMENT = ("device", "versions")  # says where a training ran, not what was trained
+
+
+class RunRecord(ModelSettings):
+    """A training's settings, and what it runs on.
+
+    Attributes:
+        device: Such as "CPU (2 cores)".
+        versions: Of python, tensorflow and keras.
+        data_sha256: SHA-256 of the records' manifest; "" in records of earlier versions.
+    """
+
+    device: str
+    versions: dict[str, str]
+    data_sha256: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _current_names(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        record = {RENAMED.get(key, key): value for key, value in raw.items()}
+        if isinstance(augmentation := record.get("augmentation"), Mapping):
+            record["augmentation"] = {RENAMED_AUGMENTATION.get(k, k): v for k, v in augmentation.items()}
+        return record
+
+    def digest(self, *without: str) -> str:
+        """Returns the SHA-256 of the record, some keys left out: equal for equal records."""
+        content = self.model_dump(mode="json", exclude=set(without))
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+class TrainingRecord(RunRecord):
+    """The content of training.json: a run, and what it cost by count.
+
+    Attributes:
+        pretrained: The weights that training began with; None: random ones.
+        num_parameters: All weights, those of the backbone and of normalization statistics too.
+        macs_per_image: Multiply-accumulates of one forward pass.
+        train_flops: Of the whole training.
+        train_seconds: In records of earlier versions only; see RunFile.
+    """
+
+    pretrained: str | None = None
+    num_parameters: int
+    macs_per_image: int
+    train_flops: int
+    train_seconds: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_speed(cls, raw: Any) -> Any:
+        return {key: value for key, value in raw.items() if key != "images_per_second"}
+
+
+class RunFile(Record):
+    """The content of run.json: what differs between two equal trainings, and which model file it belongs to.
+
+    Attributes:
+        run_id: Of the MLflow run.
+        experiment: Its experiment's name.
+        model_sha256: Of model.keras.
+        train_seconds: Of all steps, without validation; None in files of earlier versions.
+    """
+
+    run_id: str
+    experiment: str
+    model_sha256: str
+    train_seconds: float | None = None
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Returns nested mappings as one, with dotted keys, as a tracking server shows parameters."""
+    if not isinstance(value, Mapping):
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in value.items():
+        flat |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    return flat

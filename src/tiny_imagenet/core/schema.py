@@ -1,0 +1,227 @@
+"""The schema of params.yaml: frozen records with the type and the range of every key."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.strict_yaml import nearest
+
+Int = Annotated[int, Field(strict=True)]
+Float = Annotated[float, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[Int, Field(ge=1)]
+Fraction = Annotated[Float, Field(ge=0, lt=1)]
+Share = Annotated[Float, Field(ge=0, le=1)]
+NonNegative = Annotated[Float, Field(ge=0)]
+Positive = Annotated[Float, Field(gt=0)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Seed = Annotated[Int, Field(ge=0, lt=2**31)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Device = Literal["auto", "cpu", "gpu"]
+Strategy = Literal["auto", "single", "mirrored", "multi_worker"]
+
+
+class Record(BaseModel):
+    """A frozen record: no unknown key, no NaN and no infinity."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Dataset(Record):
+    """The source of a dataset's archive: `builtin`, or `url` and at least one of the two digests."""
+
+    builtin: Literal["digits"] | None = None
+    url: str | None = None
+    size_bytes: Count | None = None
+    sha256: Sha256 | None = None
+    content_sha256: Sha256 | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Dataset:
+        if (self.builtin is None) == (self.sha256 is None and self.content_sha256 is None):
+            raise ValueError("needs either `builtin`, or `sha256` or `content_sha256` of the archive")
+        return self
+
+
+class Preprocess(Record):
+    """The settings of the stage preprocess."""
+
+    seed: Seed
+    shard_images: Count
+    holdout_per_class: Annotated[Int, Field(ge=0)]
+    workers: Count | None
+
+
+class Training(Record):
+    """The settings of every training, whatever the model."""
+
+    checkpoint_seconds: Positive
+    memory_gb: Positive
+    deterministic: Flag
+
+
+class RandomResizedCrop(Record):
+    """Ranges of the cropped box: its area as a fraction of the image's, and its aspect ratio (width over height)."""
+
+    scale: tuple[Share, Share] = (0.08, 1.0)
+    ratio: tuple[Positive, Positive] = (0.75, 1.3333)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> RandomResizedCrop:
+        if self.scale[0] > self.scale[1] or self.ratio[0] > self.ratio[1]:
+            raise ValueError("scale and ratio must be [lowest, highest]")
+        return self
+
+
+class Augmentation(Record):
+    """The random image operations (augmentation/augment.py); the defaults change nothing."""
+
+    rotation_degrees: Annotated[Float, Field(ge=0, le=180)] = 0.0
+    shift_fraction: Share = 0.0
+    shift_pixels: Annotated[Int, Field(ge=0)] = 0
+    brightness: tuple[NonNegative, NonNegative] = (1.0, 1.0)
+    rescale_max: Flag = False
+    flip: Literal["none", "random", "alternating"] = "none"
+    interpolation: Literal["bilinear", "nearest"] = "bilinear"
+    random_resized_crop: RandomResizedCrop | None = None
+    trivial_augment: Flag = False
+    random_erasing: Share = 0.0
+    mixup: NonNegative = 0.0
+    cutmix: NonNegative = 0.0
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        if self.brightness[0] > self.brightness[1]:
+            raise ValueError("brightness must be [lowest, highest]")
+        return self
+
+
+class ProgressiveResizing(Record):
+    """Small images first, as Composer defines it: the initial scale, and the fractions of the training at each end."""
+
+    initial_scale: Annotated[Float, Field(gt=0, le=1)]
+    delay_fraction: Share
+    finetune_fraction: Share
+    size_increment: Count
+
+    @model_validator(mode="after")
+    def _room(self) -> ProgressiveResizing:
+        if self.delay_fraction + self.finetune_fraction > 1:
+            raise ValueError("delay_fraction and finetune_fraction are together more than the training")
+        return self
+
+
+class Recipe(Record):
+    """How a model is trained; a key that a recipe does not name is off."""
+
+    optimizer: Literal["sgd", "nesterov", "adamw", "muon"]
+    lr: Positive
+    epochs: Count
+    batch_size: Count
+    momentum: Fraction = 0.0
+    schedule: Literal["constant", "one_cycle", "warmup_cosine", "linear"] = "constant"
+    warmup_fraction: Fraction = 0.0
+    weight_decay: NonNegative = 0.0
+    clip_norm: Positive | None = None
+    ema_momentum: Fraction = 0.0
+    l2: NonNegative = 0.0
+    dropout: Fraction = 0.0
+    label_smoothing: Fraction = 0.0
+    progressive_resizing: ProgressiveResizing | None = None
+    frozen_epochs: Annotated[Int, Field(ge=0)] = 0
+    flip_tta: Flag = False
+    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    xla: Flag = False
+    augmentation: Augmentation = Augmentation()
+
+
+class ModelSettings(Recipe):
+    """All that is set for one training: the keys of its recipe, overrides applied, beside the model's own.
+
+    `recipe_epochs` is what the recipe itself says, whatever `epochs` has been overridden to.
+    """
+
+    model: Name
+    architecture: Name
+    arguments: dict[str, JsonValue]
+    recipe: Name
+    recipe_epochs: Count
+    dataset: str
+    seed: Seed
+
+
+class Evaluation(Record):
+    """The settings of the stage evaluate."""
+
+    split: Literal["val", "holdout"]
+    batch_size: Count
+    calibration_bins: Count
+
+
+class Report(Record):
+    """The settings of the stage report."""
+
+    examples: list[str]
+    champion: Flag = False
+
+
+class Published(Record):
+    """One row of a published table; accuracies as fractions.
+
+    `curve` is the top-1 accuracy on val by epoch, as read off a published plot.
+    """
+
+    epochs: Count
+    loss: NonNegative
+    top_1_accuracy: Share
+    top_5_accuracy: Share
+    curve: dict[Count, Share] = {}
+
+
+class File(Record):
+    """The content of params.yaml."""
+
+    dataset: str
+    seed: Seed
+    device: Device
+    strategy: Strategy
+    lr: Positive | None
+    epochs: Count | None
+    batch_size: Count | None
+    datasets: dict[Name, Dataset]
+    preprocess: Preprocess
+    training: Training
+    recipes: dict[Name, Recipe]
+    models: dict[Name, dict[str, Any]]
+    evaluation: Evaluation
+    report: Report
+    published: dict[Name, dict[Name, Published]]
+
+
+class Params(Record):
+    """The whole of params.yaml, resolved; `models` in the file's order."""
+
+    dataset_name: str
+    dataset: Dataset
+    seed: Seed
+    device: Device
+    strategy: Strategy
+    preprocess: Preprocess
+    training: Training
+    models: dict[Name, ModelSettings]
+    evaluation: Evaluation
+    report: Report
+    published: dict[Name, Published]
+
+    def model(self, name: str) -> ModelSettings:
+        """Returns the settings of a model.
+
+        Raises:
+            InputError: There is no model of that name.
+        """
+        if name not in self.models:
+            raise InputError(f"models.{name}", "no such model", nearest(name, self.models))
+        return self.models[name]

@@ -1,0 +1,110 @@
+"""YAML and JSON files read strictly: whatever is wrong is one line that names the file and the key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.constructor import DuplicateKeyError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from tiny_imagenet.core.errors import InputError
+
+UNKNOWN_KEY = "extra_forbidden"
+RENAMED = {
+    "warmup": "warmup_fraction",
+    "flip_averaging": "flip_tta",
+    "stretch": "rescale_max",
+    "horizontal_flip": "flip",
+}  # keys of earlier versions of params.yaml
+T = TypeVar("T")
+
+
+def check(kind: type[T], raw: Any, where: str) -> T:
+    """Returns `raw` as an instance of a pydantic model.
+
+    Args:
+        kind: The model.
+        raw: What was read.
+        where: The file, or the file and the key, that it was read from.
+
+    Raises:
+        InputError: Names the first key that is unknown, missing, mistyped or out of range.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(raw)
+    except ValidationError as error:
+        raise _as_input_error(kind, error, where) from None
+
+
+def load_json(kind: type[T], path: Path, todo: str) -> T:
+    """Reads a JSON file as an instance of a pydantic model.
+
+    Raises:
+        InputError: The file is missing or damaged; ends with `todo`.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except OSError as error:
+        what = error.strerror or str(error)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        what = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}".lstrip(": ")
+    raise InputError(path, what, todo)
+
+
+def _as_input_error(kind: Any, error: ValidationError, where: str) -> InputError:
+    problem = min(error.errors(), key=lambda found: found["type"] != UNKNOWN_KEY)
+    loc = [str(part) for part in problem["loc"]]
+    key = f"{where}: {'.'.join(loc)}" if loc else where
+    if problem["type"] == UNKNOWN_KEY:
+        known = _keys(kind)
+        if RENAMED.get(loc[-1]) in known:
+            return InputError(key, f"is now {RENAMED[loc[-1]]!r}", "rename it")
+        return InputError(key, "unknown key", nearest(loc[-1], known))
+    if problem["type"] == "missing":
+        return InputError(key, "is missing", "add it")
+    todo, shown = problem["msg"][0].lower() + problem["msg"][1:], problem["input"]
+    return InputError(key, f"got {shown!r}" if not isinstance(shown, dict) else "invalid", todo)
+
+
+def _keys(kind: Any) -> list[str]:
+    """Returns the keys that a model, and those within it, can have."""
+    schema = TypeAdapter(kind).json_schema()
+    return sorted({key for each in (schema, *schema.get("$defs", {}).values()) for key in each.get("properties", {})})
+
+
+def nearest(name: object, known: Iterable[object]) -> str:
+    """Returns the advice for an unknown name: the nearest known one, or the list of all."""
+    names = [str(item) for item in known]
+    close = difflib.get_close_matches(str(name), names, n=1)
+    return f"did you mean {close[0]!r}?" if close else f"choose among {', '.join(names)}"
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Reads a file that holds a mapping: YAML 1.2, as DVC reads and writes it; each key once.
+
+    Raises:
+        InputError: Names the line and column of the fault.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(path, "not found", "run from the repository's root") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f"cannot be read: {error}", "correct the file") from None
+    except MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        what = str(error.problem).splitlines()[0].split(" with value")[0]
+        todo = "remove one of the two" if isinstance(error, DuplicateKeyError) else "fix the syntax at this line"
+        raise InputError(path, f"{place}{what}", todo) from None
+    except (YAMLError, RecursionError, ValueError) as error:
+        raise InputError(path, str(error).splitlines()[0], "fix the syntax") from None
+    if not isinstance(raw, dict):
+        raise InputError(path, "is not a mapping", "restore it with git")
+    return raw

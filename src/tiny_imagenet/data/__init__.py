@@ -1,1 +1,0 @@
-"""The dataset: fetched, looked at, written to TFRecord shards, decoded."""

@@ -1,0 +1,1 @@
+"""The classes, the manifest and the record format that writers and readers share."""

@@ -1,0 +1,1 @@
+"""Devices and workers that a computation is distributed over."""

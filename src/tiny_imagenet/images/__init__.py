@@ -1,0 +1,1 @@
+"""The records read back: parsed, verified, decoded once."""

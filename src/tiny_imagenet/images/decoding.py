@@ -1,0 +1,105 @@
+"""The decoded images of a split, cached in a file that is mapped into memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from tiny_imagenet.core.disk import disk_errors
+from tiny_imagenet.core.files import atomic_write, locked
+from tiny_imagenet.dataset.manifest import Manifest
+from tiny_imagenet.images.reader import read_split, verify_split
+
+BLOCK_BYTES = 1 << 20  # hashed at once by one thread
+DIGEST_BYTES = 32
+ALIGNMENT_BYTES = 64  # TensorFlow aborts on memory that is aligned to less
+
+
+@dataclass(frozen=True)
+class DecodedSplit:
+    """A decoded split: images uint8 (images, height, width, 3), labels int32 (images,)."""
+
+    images: np.ndarray
+    labels: np.ndarray
+
+
+def load_images(records: Path, manifest: Manifest, split: str, cache: Path) -> DecodedSplit:
+    """Checks a split's shards and decodes them in their order, to Pillow's pixels (with the exact inverse transform).
+
+    The images are mapped from a file: the system keeps those in memory that are used, as far as there is room.
+
+    Args:
+        records: The folder of the shards.
+        manifest: Its manifest.
+        split: Such as "train".
+        cache: The folder of decoded images; they are kept there for the next time.
+
+    Raises:
+        InputError: A shard is not what the manifest says.
+        PipelineError: The cache cannot be written.
+    """
+    verify_split(records, manifest, split)
+    shards = "".join(shard.sha256 for shard in manifest.splits[split].shards)
+    path = cache / f"{hashlib.sha256(shards.encode()).hexdigest()[:16]}.decoded"
+    shape = (manifest.splits[split].num_images, manifest.image_size, manifest.image_size, 3)
+    num_bytes = int(np.prod(shape)) + 4 * shape[0]
+    with disk_errors(path, num_bytes), locked(cache):
+        if not _is_complete(path, num_bytes):
+            with atomic_write(path) as temporary:
+                _decode(records, manifest, split, temporary)
+                digest = _digest(temporary, num_bytes)
+                with temporary.open("ab") as file:
+                    file.write(digest)
+        return _map(path, shape)
+
+
+def share_with_tensorflow(array: np.ndarray) -> tf.Tensor:
+    """Returns a tensor on the CPU, in the array's own memory if possible: `tf.convert_to_tensor` makes two copies."""
+    if array.flags.c_contiguous and array.flags.writeable and array.ctypes.data % ALIGNMENT_BYTES == 0:
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return tf.convert_to_tensor(array)
+
+
+def _decode(records: Path, manifest: Manifest, split: str, path: Path) -> None:
+    """Writes all pixels, then all labels."""
+    shape, labels = (manifest.image_size, manifest.image_size, 3), []
+
+    def decode(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.ensure_shape(tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"), shape), label
+
+    with path.open("wb") as file:
+        for batch, batch_labels in read_split(records, manifest, split).map(decode, os.cpu_count()).batch(500):
+            file.write(batch.numpy().data)
+            labels.append(batch_labels.numpy().astype(np.int32))
+        file.write(np.concatenate(labels).data)
+
+
+def _map(path: Path, shape: tuple[int, ...]) -> DecodedSplit:
+    data = np.asarray(np.memmap(path, np.uint8, mode="c"))  # private and writeable, so that TensorFlow can share it
+    end = int(np.prod(shape))
+    return DecodedSplit(data[:end].reshape(shape), np.frombuffer(data[end:-DIGEST_BYTES].tobytes(), np.int32))
+
+
+def _is_complete(path: Path, num_bytes: int) -> bool:
+    """Returns whether a file holds that many bytes and their digest."""
+    if not path.exists() or path.stat().st_size != num_bytes + DIGEST_BYTES:
+        return False
+    with path.open("rb") as file:
+        file.seek(num_bytes)
+        return file.read() == _digest(path, num_bytes)
+
+
+def _digest(path: Path, num_bytes: int) -> bytes:
+    """Returns the SHA-256 of the SHA-256s of the blocks of a file's first bytes: threads can share that work."""
+
+    def digest_block(start: int) -> bytes:
+        return hashlib.sha256(os.pread(file.fileno(), min(BLOCK_BYTES, num_bytes - start), start)).digest()
+
+    with path.open("rb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+        return hashlib.sha256(b"".join(threads.map(digest_block, range(0, num_bytes, BLOCK_BYTES)))).digest()

@@ -1,0 +1,1 @@
+"""The archive's images as checked TFRecord shards."""

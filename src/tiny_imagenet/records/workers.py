@@ -1,0 +1,108 @@
+"""Processes that share the work: a task at a time each, results in the tasks' order, one clear line if one fails."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.process import silence_stderr
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def run_in_processes(
+    function: Callable[[Task], Result],
+    tasks: Sequence[Task],
+    sizes: Sequence[int],
+    unit: str,
+    workers: int | None = None,
+) -> list[Result]:
+    """Calls a function on each task in other processes, each with TensorFlow on one thread of the CPU.
+
+    Shows a bar on a terminal, and else a line every quarter.
+
+    Args:
+        function: Pickles, as must its results.
+        tasks: Pickle too.
+        sizes: Of each task, for the bar.
+        unit: What the sizes count, in the plural.
+        workers: Processes; None: one a core.
+
+    Raises:
+        PipelineError: The function's own, or a process was killed.
+    """
+    workers = min(workers or _available_cores(), len(tasks))
+    spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
+    pool = ProcessPoolExecutor(workers, spawn, _start)
+    try:
+        futures = {pool.submit(function, task): size for task, size in zip(tasks, sizes, strict=True)}
+        with _terminate_on_failure():
+            _show_progress(futures, unit)
+        return [future.result() for future in futures]
+    except BrokenProcessPool:
+        what, todo = "a worker process was killed", "run again, with fewer workers if memory was short"
+        raise PipelineError("workers", what, todo) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _terminate_on_failure() -> Iterator[None]:
+    """Lets nobody wait, after an error or Ctrl-C, for work that nobody will use."""
+    try:
+        yield
+    except BaseException:
+        for child in multiprocessing.active_children():
+            child.terminate()
+        raise
+
+
+def _show_progress(futures: dict[Future[Any], int], unit: str) -> None:
+    """Waits until all are done; the first failure ends it."""
+    total, done, quarters = sum(futures.values()), 0, 0
+    terminal = sys.stderr.isatty()
+    with tqdm(total=total, unit=f" {unit}", unit_scale=True, leave=False, disable=not terminal) as bar:
+        for future in as_completed(futures):
+            future.result()
+            done += futures[future]
+            bar.update(futures[future])
+            if not terminal and done * 4 // total > quarters:
+                quarters = done * 4 // total
+                print(f"{done:,} of {total:,} {unit}", flush=True)
+
+
+def _start() -> None:
+    """Makes a process fit to work beside others, and to end with the one that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    # The last keeps Keras, and all that it imports, out: that halves TensorFlow's start.
+    os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0", "TF_USE_LEGACY_KERAS": "1"}
+    with silence_stderr():
+        import tensorflow as tf
+
+        tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        tf.constant(0)  # starts the runtime
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _available_cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,45 @@
+"""The schedule over epochs: the size of the images, and whether the backbone is frozen."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from tiny_imagenet.core.schema import ProgressiveResizing, Recipe
+
+
+class EpochSettings(NamedTuple):
+    """The settings that are compiled into the steps of an epoch.
+
+    Attributes:
+        image_size: Height and width of the model's inputs, in pixels.
+        frozen: Whether the layer called "backbone" is not trained.
+    """
+
+    image_size: int
+    frozen: bool = False
+
+
+def epoch_schedule(recipe: Recipe, image_size: int) -> list[EpochSettings]:
+    """Returns the settings of each epoch of a recipe, for images of this height and width."""
+    return [
+        EpochSettings(
+            resized(epoch / recipe.epochs, image_size, recipe.progressive_resizing),
+            frozen=epoch < recipe.frozen_epochs,
+        )
+        for epoch in range(recipe.epochs)
+    ]
+
+
+def resized(elapsed: float, image_size: int, resizing: ProgressiveResizing | None) -> int:
+    """Returns the size of the images after a fraction of the training, by Composer's rule for progressive resizing.
+
+    It is `initial_scale` of the full size until `delay_fraction`, full in the last `finetune_fraction`, linear in
+    between, and a multiple of `size_increment` unless full.
+    """
+    if resizing is None:
+        return image_size
+    growing = 1.0 - resizing.delay_fraction - resizing.finetune_fraction
+    grown = (elapsed - resizing.delay_fraction) / growing if growing else float(elapsed >= resizing.delay_fraction)
+    scale = resizing.initial_scale + (1.0 - resizing.initial_scale) * min(max(grown, 0.0), 1.0)
+    increments = max(1, round(scale * image_size / resizing.size_increment))
+    return image_size if scale == 1.0 else min(image_size, increments * resizing.size_increment)

@@ -1,0 +1,53 @@
+"""A `.keras` file whose bytes are a function of the model: equal trainings leave equal files."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+
+DATE = (1980, 1, 1, 0, 0, 0)  # of each member: the oldest that a zip can hold
+DATE_SAVED = "1980-01-01@00:00:00"  # in Keras' format
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves a model as Keras does, without the date and without addresses of objects.
+
+    Args:
+        model: Any Keras model.
+        path: Ends in `.keras`; plain `keras.saving.load_model` reads it.
+    """
+    raw = path.with_name(f".raw-{path.name}")
+    try:
+        model.save(raw)
+        with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
+            for name in sorted(source.namelist()):
+                info = zipfile.ZipInfo(name, DATE)
+                info.external_attr = 0o644 << 16
+                target.writestr(info, _normalized(name, source.read(name)))
+    finally:
+        raw.unlink(missing_ok=True)
+
+
+def _normalized(name: str, data: bytes) -> bytes:
+    if not name.endswith(".json"):
+        return data
+    content = json.loads(data)
+    if name == "metadata.json":
+        content["date_saved"] = DATE_SAVED
+    return json.dumps(_numbered(content, {}), indent=1).encode()
+
+
+def _numbered(node: Any, numbers: dict[Any, int]) -> Any:
+    """Returns a configuration whose `shared_object_id`s, addresses of objects, are counted from 1 instead."""
+    if isinstance(node, list):
+        return [_numbered(item, numbers) for item in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: numbers.setdefault(item, len(numbers) + 1) if key == "shared_object_id" else _numbered(item, numbers)
+        for key, item in node.items()
+    }

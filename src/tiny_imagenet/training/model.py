@@ -1,0 +1,43 @@
+"""The model of a training, from its architecture's file and its initial seed."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+import keras
+
+from tiny_imagenet.models.layers.blocks import BACKBONE
+
+ARCHITECTURES = "tiny_imagenet.models"  # the package that holds a module an architecture
+
+
+def build_model(
+    architecture: str, *, image_size: int, num_classes: int, dropout: float, l2: float, seed: int, **arguments: Any
+) -> keras.Model:
+    """Builds a model with its initial weights, which are a function of `seed`.
+
+    Args:
+        architecture: The name of a file in models/.
+        image_size: Height and width of the images, in pixels.
+        num_classes: Number of classes.
+        dropout: Fraction of the inputs of each fully connected layer set to zero in training.
+        l2: Times the sum of squares of each kernel is its regularization loss.
+        seed: Of the initial weights.
+        **arguments: The architecture's own arguments.
+
+    Returns:
+        A Keras model from images (batch, image_size, image_size, 3), values 0 to 255, to logits (batch, num_classes).
+    """
+    module = importlib.import_module(f"{ARCHITECTURES}.{architecture}")
+    keras.utils.set_random_seed(seed)
+    model: keras.Model = module.build(
+        image_size=image_size, num_classes=num_classes, dropout=dropout, l2=l2, name=architecture, **arguments
+    )
+    return model
+
+
+def head_variables(model: keras.Model) -> list[keras.Variable]:
+    """Returns the trainable variables outside the layer called "backbone": all, if there is none."""
+    backbone = {id(v) for layer in model.layers if layer.name == BACKBONE for v in layer.trainable_variables}
+    return [variable for variable in model.trainable_variables if id(variable) not in backbone]

@@ -1,0 +1,166 @@
+"""The optimizer of a recipe, its learning-rate schedule, and the gradient of the L2 term."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PolynomialDecay
+
+from tiny_imagenet.core.schema import Recipe
+
+LOGITS = "logits"  # the layer whose kernel Muon leaves to AdamW
+ADAM_LR_RATIO = 0.3  # AdamW's learning rate beside Muon's; 0.1 and 0.3 were tried, see docs/recipes.md
+
+
+def build_optimizer(recipe: Recipe, variables: Sequence[keras.Variable], num_steps: int) -> keras.optimizers.Optimizer:
+    """Builds a recipe's optimizer, with its variables.
+
+    Weight decay is decoupled, as in Keras: each step subtracts `learning rate x weight_decay` of a kernel. Vectors
+    (biases, scales and offsets of normalization) have none. Averaged weights are variables of the optimizer.
+
+    Args:
+        recipe: Of the training.
+        variables: To be trained.
+        num_steps: Of the whole training.
+    """
+    rate = learning_rate(recipe, num_steps)
+    shared: dict[str, Any] = {"weight_decay": recipe.weight_decay or None, "use_ema": bool(recipe.ema_momentum)}
+    if recipe.ema_momentum:
+        shared["ema_momentum"] = recipe.ema_momentum
+    if recipe.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, **shared)
+    elif recipe.optimizer == "muon":
+        optimizer = ConvolutionMuon(
+            rate,
+            momentum=recipe.momentum,
+            exclude_layers=[LOGITS],
+            adam_lr_ratio=ADAM_LR_RATIO,
+            adam_weight_decay=recipe.weight_decay or None,
+            **shared,
+        )
+    else:
+        optimizer = keras.optimizers.SGD(rate, recipe.momentum, nesterov=recipe.optimizer == "nesterov", **shared)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay([variable for variable in variables if len(variable.shape) < 2])
+    optimizer.build(variables)
+    return optimizer
+
+
+@contextmanager
+def averaged(
+    optimizer: keras.optimizers.Optimizer, recipe: Recipe, variables: Sequence[keras.Variable]
+) -> Iterator[None]:
+    """Sets the variables to their averages inside the block, if the recipe averages them."""
+    if not recipe.ema_momentum:
+        yield
+        return
+    kept = [np.asarray(variable).copy() for variable in variables]
+    optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, kept, strict=True):
+            variable.assign(value)
+
+
+class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
+    """Keras' Muon, for convolution kernels too: as matrices, (height x width x inputs, outputs).
+
+    Keras leaves all but matrices to AdamW. The flattening, and the iteration in bfloat16, are those of Jordan et al.
+    2024, "Muon: an optimizer for hidden layers in neural networks".
+    """
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return len(variable.shape) != 4 and super()._should_use_adamw(variable)
+
+    def _apply_weight_decay(self, variables: Sequence[keras.Variable]) -> None:
+        keras.optimizers.Optimizer._apply_weight_decay(self, variables)  # Muon's own does not support tf.distribute
+
+    def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
+        """Returns the nearest half-orthogonal matrix of a gradient, in the gradient's shape, by Keras' iteration."""
+        matrix = tf.cast(tf.reshape(x, (-1, x.shape[-1])), tf.bfloat16)
+        return tf.cast(tf.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape), x.dtype)
+
+    def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
+        """Scales an update by Keras' rule for the matrix that it was (Liu et al. 2025, "Muon is scalable")."""
+        return x * (math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * self.rms_rate)
+
+
+class OneCycle(LearningRateSchedule):  # type: ignore[misc]
+    """Linearly up to a peak, then linearly down to zero (Smith and Topin 2018, "Super-convergence").
+
+    Args:
+        peak: The highest learning rate.
+        warmup_steps: Steps until then.
+        num_steps: All steps.
+    """
+
+    def __init__(self, peak: float, warmup_steps: int, num_steps: int) -> None:
+        self.peak, self.warmup_steps, self.num_steps = peak, warmup_steps, num_steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the learning rate of a step, counted from 0."""
+        done = tf.cast(step, tf.float32) + 1.0  # the first step already moves, and so does the last
+        up = done / max(self.warmup_steps, 1)
+        down = (self.num_steps + 1.0 - done) / (self.num_steps + 1.0 - self.warmup_steps)
+        return self.peak * tf.minimum(up, down)
+
+    def get_config(self) -> dict[str, float]:
+        """Returns the arguments."""
+        return {"peak": self.peak, "warmup_steps": self.warmup_steps, "num_steps": self.num_steps}
+
+
+def learning_rate(recipe: Recipe, num_steps: int) -> float | LearningRateSchedule:
+    """Returns a recipe's learning rate: a number, or a function of the step.
+
+    Args:
+        recipe: Its `lr`, `schedule` and `warmup_fraction`.
+        num_steps: Of the whole training.
+    """
+    warmup_steps = round(recipe.warmup_fraction * num_steps)
+    if recipe.schedule == "one_cycle":
+        return OneCycle(recipe.lr, warmup_steps, num_steps)
+    if recipe.schedule == "warmup_cosine":
+        if not warmup_steps:
+            return CosineDecay(recipe.lr, num_steps)
+        return CosineDecay(0.0, num_steps - warmup_steps, warmup_target=recipe.lr, warmup_steps=warmup_steps)
+    if recipe.schedule == "linear":
+        return PolynomialDecay(recipe.lr, num_steps, end_learning_rate=0.0)
+    return recipe.lr
+
+
+def l2_factors(model: keras.Model, variables: Sequence[keras.Variable]) -> list[float]:
+    """Returns the L2 factor of each variable, 0 if it has none."""
+    factors = {
+        id(layer.kernel): float(layer.kernel_regularizer.l2)
+        for layer in model.layers
+        if isinstance(getattr(layer, "kernel_regularizer", None), keras.regularizers.L2)
+    }
+    return [factors.get(id(variable), 0.0) for variable in variables]
+
+
+def add_l2_gradients(
+    gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], factors: Sequence[float]
+) -> list[tf.Tensor]:
+    """Adds the gradients of `factor x sum of squares`; the L2 term itself is not computed in each step."""
+    return [
+        gradient + 2.0 * factor * variable if factor else gradient
+        for gradient, variable, factor in zip(gradients, variables, factors, strict=True)
+    ]
+
+
+def clip_by_global_norm(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
+    """Scales the gradients, all replicas' together, so that their norm is at most `norm`; called in a replica.
+
+    Keras' own clipping would clip each replica's part by itself.
+    """
+    replicas = tf.distribute.get_replica_context()
+    whole = replicas.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
+    clipped, _ = tf.clip_by_global_norm(whole, norm)
+    return [gradient / replicas.num_replicas_in_sync for gradient in clipped]  # the optimizer sums over the replicas

@@ -1,0 +1,135 @@
+"""What is handed on answers as the trained model does, says how to be opened, and is whole or absent."""
+
+import csv
+import dataclasses
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from tests.support.tiny_archive import SIZE
+from tests.support.tiny_records import CLASSES, REPOSITORY
+
+from tiny_imagenet.cli import export
+from tiny_imagenet.cli.export_formats import FORMATS, as_float32
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.training.model import build_model
+
+IMAGES = np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype(np.float32)
+RESNET = {"architecture": "resnet", "widths": (8, 16), "depths": (1, 1)}  # takes images of any size
+VGG = {"architecture": "vgg", "filters": (4, 8), "hidden_units": 8}
+
+
+def build(arguments: dict, policy: str = "float32") -> keras.Model:
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build_model(image_size=32, num_classes=7, dropout=0.2, l2=1e-4, seed=1, **arguments)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+@pytest.fixture
+def project(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "project")
+
+
+@pytest.mark.parametrize("architecture", [RESNET, VGG], ids=["resnet", "vgg"])
+@pytest.mark.parametrize("name", FORMATS)
+def test_each_format_gives_the_models_answers(tmp_path: Path, name: str, architecture: dict) -> None:
+    model, form = build(architecture), FORMATS[name]
+    form.write(model, tmp_path / form.file, 32)
+    predict = form.open(tmp_path / form.file)
+    for count in (5, 1, 3):
+        found = predict(IMAGES[:count])
+        assert (found.dtype, found.shape) == (np.float32, (count, 7))
+        np.testing.assert_allclose(found, model(IMAGES[:count]), atol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", [RESNET, VGG], ids=["resnet", "vgg"])
+def test_a_model_of_mixed_precision_is_handed_on_in_float32(tmp_path: Path, architecture: dict) -> None:
+    mixed, plain = build(architecture, "mixed_bfloat16"), build(architecture)
+    assert "bfloat16" in {layer.compute_dtype for layer in mixed.layers}
+    plain.set_weights(mixed.get_weights())
+    model = as_float32(mixed)
+    np.testing.assert_array_equal(model(IMAGES), plain(IMAGES))
+    form = FORMATS["tflite"]
+    form.write(model, tmp_path / form.file, 32)
+    np.testing.assert_allclose(form.open(tmp_path / form.file)(IMAGES), plain(IMAGES), atol=1e-5)
+    assert as_float32(plain) is plain
+
+
+def test_the_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert export.main(["tiny", "--root", str(project)]) == 0
+    folder = project / "exports" / "tiny"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"README.md", "classes.csv", "model.keras", "model.tflite", "saved_model"}
+    page = (folder / "README.md").read_text()
+    assert capsys.readouterr().out == page
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
+    assert [row[0] for row in rows[2:]] == [form.file for form in FORMATS.values()]
+    for file, megabytes, milliseconds, speed, difference in rows[2:]:
+        parts = [path for path in [folder / file, *(folder / file).rglob("*")] if path.is_file()]
+        assert float(megabytes) == pytest.approx(sum(path.stat().st_size for path in parts) / 1e6, abs=0.006)
+        assert float(milliseconds) >= 0
+        assert float(speed.replace(",", "")) > 0
+        assert float(difference) <= export.TOLERANCE
+    assert f"`(images, {SIZE}, {SIZE}, 3)`" in page
+    with (folder / "classes.csv").open(newline="") as file:
+        found = [(row["label"], row["wnid"], row["words"]) for row in csv.DictReader(file)]
+    assert found == [(str(label), each.wnid, each.words) for label, each in enumerate(CLASSES)]
+
+
+def test_the_page_says_that_flips_were_averaged(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = project / "metrics" / "tiny" / "training.json"
+    about = json.loads(path.read_text())
+    for flip_averaging in (True, False):
+        path.write_text(json.dumps(about | {"flip_averaging": flip_averaging}))
+        export.main(["tiny", "--root", str(project), "--format", "keras"])
+        assert ("mirror image" in capsys.readouterr().out) is flip_averaging
+
+
+def test_only_what_was_asked_for(project: Path) -> None:
+    export.main(["tiny", "--root", str(project), "--format", "saved_model", "keras"])
+    names = {path.name for path in (project / "exports" / "tiny").iterdir()}
+    assert names == {"README.md", "classes.csv", "model.keras", "saved_model"}
+
+
+def test_a_file_that_answers_differently_is_not_published(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    export.main(["tiny", "--root", str(project), "--format", "keras"])
+    before = (project / "exports" / "tiny" / "README.md").read_bytes()
+
+    def write_wrong(model: keras.Model, path: Path, image_size: int) -> None:
+        other = keras.models.clone_model(model)
+        other.set_weights([weights * 1.01 + 0.01 for weights in model.get_weights()])
+        other.save(path)
+
+    monkeypatch.setitem(FORMATS, "keras", dataclasses.replace(FORMATS["keras"], write=write_wrong))
+    with pytest.raises(PipelineError, match=r"model.keras: answers differently from the trained model"):
+        export.main(["tiny", "--root", str(project), "--format", "keras"])
+    assert [path.name for path in (project / "exports").iterdir()] == ["tiny"]
+    assert (project / "exports" / "tiny" / "README.md").read_bytes() == before
+
+
+def test_what_the_converter_cannot_do_is_told(tmp_path: Path) -> None:
+    model = build(VGG, "mixed_bfloat16")
+    with pytest.raises(PipelineError, match=r"model.tflite: cannot be converted .*; leave tflite out"):
+        FORMATS["tflite"].write(model, tmp_path / "model.tflite", 32)
+
+
+def test_no_such_model(project: Path) -> None:
+    with pytest.raises(InputError, match="no such trained model; did you mean 'tiny'"):
+        export.main(["tinny", "--root", str(project)])
+
+
+def test_a_wrong_argument_does_not_cost_tensorflows_import(project: Path) -> None:
+    for words in (["tinny"], ["tiny", "--format", "onnx"]):
+        code = "import atexit, runpy, sys; atexit.register(lambda: print({'tensorflow', 'keras'} & {*sys.modules}));"
+        code += "runpy.run_module('tiny_imagenet.cli.export', run_name='__main__', alter_sys=True)"
+        command = [sys.executable, "-c", code, "--root", project, *words]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY / "src")
+        assert (result.returncode, result.stdout) == (2, "set()\n")
+        assert "Traceback" not in result.stderr

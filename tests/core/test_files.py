@@ -1,0 +1,64 @@
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
+
+
+def test_a_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b.txt"
+    with atomic_write(path) as temporary:
+        assert (temporary.parent, temporary.suffix) == (path.parent, path.suffix)
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def write_half(path: Path) -> None:
+    with atomic_write(path) as temporary:
+        temporary.write_text("half of something long")
+        raise RuntimeError
+
+
+def test_a_failure_leaves_the_former_file_and_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "b.txt"
+    path.write_text("former")
+    with pytest.raises(RuntimeError):
+        write_half(path)
+    assert path.read_text() == "former"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_a_killed_run_left_aside_is_gone_after_the_next(tmp_path: Path) -> None:
+    path = tmp_path / "b.txt"
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+        leftover = temporary
+    leftover.write_text("half of something long")
+    with atomic_write(path) as temporary:
+        temporary.write_text("newer")
+    assert path.read_text() == "newer"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_json_is_strict(tmp_path: Path, value: float) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"a": value})
+    assert not list(tmp_path.iterdir())
+
+
+def test_json_and_csv_are_read_back(tmp_path: Path) -> None:
+    write_json(tmp_path / "a.json", {"ä": [1, 0.1, None]})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"ä": [1, 0.1, None]}
+    write_csv(tmp_path / "a.csv", [{"a": 0.1, "b": "x, y"}, {"a": 1 / 3, "b": ""}])
+    assert (tmp_path / "a.csv").read_bytes() == b'a,b\n0.1,"x, y"\n0.3333333333333333,\n'
+
+
+def test_the_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
+    data = bytes(range(256)) * 20_000  # more than a block
+    (tmp_path / "a").write_bytes(data)
+    assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()

@@ -1,0 +1,219 @@
+import dataclasses
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from tests.support.tiny_records import REPOSITORY, run_stage, shrunk_params
+
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.params import Params, architectures, as_flat, load_params
+from tiny_imagenet.core.schema import Augmentation, Recipe
+
+CROP = "      random_resized_crop"
+
+REAL = (REPOSITORY / "params.yaml").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Callable[[str], Params]:
+    def load_text(text: str) -> Params:
+        (tmp_path / "params.yaml").write_text(text, encoding="utf-8")
+        return load_params(tmp_path / "params.yaml")
+
+    return load_text
+
+
+def replaced(old: str, new: str) -> str:
+    """Returns params.yaml with its only line (before the comment) `old` replaced."""
+    lines = REAL.splitlines()
+    places = [i for i, line in enumerate(lines) if line.split(" #")[0].rstrip() == old]
+    assert places, old
+    lines[places[-1]] = new
+    return "\n".join(lines) + "\n"
+
+
+def test_the_file_of_the_repository_is_good(load: Callable[[str], Params]) -> None:
+    params = load(REAL)
+    report = {name: model.recipe for name, model in params.models.items() if model.recipe_name == "paper"}
+    assert {name: recipe.l2 for name, recipe in report.items()} == {
+        "logistic_regression": 0.0,
+        "fully_connected": 0.0,
+        "simple_cnn": 0.0005,
+        "vgg": 0.0005,
+    }
+    assert {params.models[name].recipe_epochs for name in report} == {40}
+    assert [params.models[name].seed for name in ("minutes", "minutes_2", "minutes_3")] == [1, 2, 3]
+    assert len({str(params.models[name].arguments) for name in ("minutes", "minutes_2", "minutes_3")}) == 1
+    assert params.published["vgg"].top_1_accuracy == 0.245
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("epochs: null", 'epochs: "10"', "epochs: got '10'; .*integer"),
+        ("epochs: null", "epochs: -1", "epochs: got -1; .*greater than or equal to 1"),
+        ("epochs: null", "epochs: 0", "epochs: got 0; .*greater than or equal to 1"),
+        ("epochs: null", "epochs: true", "epochs: got True; .*integer"),
+        ("epochs: null", "epochs: 1.0", "epochs: got 1.0; .*integer"),
+        ("epochs: null", "epochs: .nan", "epochs: got nan; "),
+        ("epochs: null", "", "epochs: is missing; add it"),
+        ("batch_size: null", "batch_size: 0", "batch_size: got 0"),
+        ("lr: null", "lr: .nan", "lr: got nan; .*finite"),
+        ("lr: null", "lr: -.inf", "lr: got -inf; .*finite"),
+        ("lr: null", "lr: 0", "lr: got 0; .*greater than 0"),
+        ("lr: null", "lr: true", "lr: got True; .*number"),
+        ("lr: null", "lr: 1e", "lr: got '1e'; .*number"),
+        ("seed: 1", "seed: 2147483648", "seed: got 2147483648; .*less than 2147483648"),
+        ("seed: 1", "sed: 1", "sed: unknown key; did you mean 'seed'"),
+        ("seed: 1", "seed: 1\nzzz: 1", "zzz: unknown key; choose among .*seed"),
+        ("seed: 1", "seed: 1\nseed: 2", "line 4, column 1: the key 'seed' stands twice"),
+        ("seed: 1", "seed: [1", r"line 5, column 7: .*; mend the YAML"),
+        ("seed: 1", "\tseed: 1", r"line 4, column 1: .*; mend the YAML"),
+        ("seed: 1", "1: 2\nseed: 1", "1: .*keys should be strings"),
+        ("seed: 1", "? [a]\n: 2\nseed: 1", "line 4, column 3: found unhashable key"),
+        ("device: auto", "device: tpu", "device: got 'tpu'; .*'auto', 'cpu' or 'gpu'"),
+        ("dataset: tiny-imagenet-200", "dataset: tiny-imagenet", "no dataset 'tiny-imagenet'; did you mean 'tiny-im"),
+        ("    dropout: 0.2", "    dropout: 1.0", "recipes.paper.dropout: got 1.0; .*less than 1"),
+        ("    dropout: 0.2", "    drop: 0.2", "recipes.paper.drop: unknown key; did you mean 'dropout'"),
+        ("    optimizer: sgd", "    optimizer: adam", "recipes.paper.optimizer: got 'adam'; .*'sgd'"),
+        ("      brightness: [0.5, 1.5]", "      brightness: [1.5, 0.5]", r"augmentation.*\[lowest, highest\]"),
+        ("      brightness: [0.5, 1.5]", "      brightness: [1.5]", "brightness.1: is missing"),
+        ("      rotation_degrees: 20", "      rotation_degrees: 200", "rotation_degrees: got 200; .*180"),
+        ("      flip: random", "      flip: true", "flip: got True; .*'none', 'random' or 'alternating'"),
+        ("      interpolation: bilinear", "      interpolation: cubic", "interpolation: got 'cubic'"),
+        (f"{CROP}: null", f"{CROP}: {{scale: [0.9, 0.5]}}", r"_crop: .*\[lowest, highest\]"),
+        (f"{CROP}: null", f"{CROP}: {{scale: [0.5, 1.5]}}", "_crop.scale.1: got 1.5; .*less than or equal to 1"),
+        ("      random_erasing: 0.0", "      random_erasing: 1.5", "random_erasing: got 1.5; .*or equal to 1"),
+        ("      mixup: 0.0", "      mixup: -0.1", "mixup: got -0.1; .*greater than or equal to 0"),
+        ("  vgg:", "  ../x:", r"got '\.\./x'; .*match pattern"),
+        ("  vgg:", '  "vgg\\n":', "match pattern"),
+        ("  vgg:", "  vgg: null\n  more:", "models.vgg: got None; .*dictionary"),
+        ("    architecture: vgg", "    architecture: vgh", "models.vgg.architecture: no .* 'vgh'; did you mean 'vgg'"),
+        ("    architecture: vgg", "    architecture: ../vgg", r"architecture: no architecture '\.\./vgg'"),
+        ("    architecture: vgg", "    architecture: _layers", "no architecture '_layers'; choose among .*vgg"),
+        ("    architecture: vgg", "", "models.vgg.architecture: is missing; add it"),
+        ("    recipe: paper", "    recipe: papier", "models.vgg.recipe: no recipe 'papier'; did you mean 'paper'"),
+        ("    recipe: paper", "    recipe: paper\n    lrr: 1", "models.vgg: lrr: unknown key; did you mean 'lr'"),
+        ("    recipe: paper", "    recipe: paper\n    l2: -1.0", "models.vgg: l2: got -1.0"),
+        ("    recipe: paper", "    recipe: paper\n    arguments: 3", "models.vgg: arguments: got 3; .*dictionary"),
+        ("    builtin: digits", "    url: https://x", "datasets.digits: .*`builtin`"),
+    ],
+)
+def test_a_fault_is_one_line_that_names_the_key(
+    load: Callable[[str], Params], old: str, new: str, message: str
+) -> None:
+    with pytest.raises(InputError, match=rf"params\.yaml: .*{message}") as caught:
+        load(replaced(old, new))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_python_object_is_refused_and_not_made(load: Callable[[str], Params], tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    with pytest.raises(InputError, match=r"line 4, column 7: could not determine a constructor .*python/object"):
+        load(replaced("seed: 1", f'seed: !!python/object/apply:os.mkdir ["{made}"]'))
+    assert not made.exists()
+
+
+@pytest.mark.parametrize("text", ["", "- 1\n", "null\n", "epochs\n"])
+def test_what_is_no_mapping_is_refused(load: Callable[[str], Params], text: str) -> None:
+    with pytest.raises(InputError, match=r"params\.yaml: is not a mapping"):
+        load(text)
+
+
+def test_unreadable_files_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none\.yaml: not found; run from the repository's root"):
+        load_params(tmp_path / "none.yaml")
+    with pytest.raises(InputError, match="cannot be read"):
+        load_params(tmp_path)
+    (tmp_path / "latin.yaml").write_bytes(b"dataset: K\xf6ter\n")
+    with pytest.raises(InputError, match=r"cannot be read.*utf-8"):
+        load_params(tmp_path / "latin.yaml")
+
+
+def test_no_model_at_all_is_refused(load: Callable[[str], Params]) -> None:
+    with pytest.raises(InputError, match="models: is empty"):
+        load(yaml.safe_dump(shrunk_params(models={})))
+
+
+@pytest.mark.parametrize(("text", "value"), [("1e-3", 1e-3), ("1E-3", 1e-3), ("5.e+1", 50.0), ("1", 1.0), (".5", 0.5)])
+def test_floats_are_those_of_yaml_1_2(load: Callable[[str], Params], text: str, value: float) -> None:
+    assert {model.recipe.lr for model in load(replaced("lr: null", f"lr: {text}")).models.values()} == {value}
+
+
+@pytest.mark.parametrize(("key", "value"), [("lr", 0.5), ("epochs", 3), ("batch_size", 7)])
+def test_an_override_holds_for_all_models(load: Callable[[str], Params], key: str, value: Any) -> None:
+    before, after = load(REAL), load(replaced(f"{key}: null", f"{key}: {value}"))
+    for name, model in after.models.items():
+        assert getattr(model.recipe, key) == value
+        rest = as_flat(before.models[name].recipe) | {key: value}
+        assert as_flat(model.recipe) == rest
+        assert model.recipe_epochs == before.models[name].recipe_epochs
+
+
+def test_a_models_own_key_holds_for_it_alone(load: Callable[[str], Params]) -> None:
+    before = load(REAL)
+    after = load(replaced("  vgg:", "  vgg:\n    lr: 0.25\n    augmentation: {rotation_degrees: 5}"))
+    recipe = after.models.pop("vgg").recipe
+    former = before.models.pop("vgg").recipe
+    changes = {"lr": 0.25, "augmentation.rotation_degrees": 5}
+    assert as_flat(recipe) == as_flat(former) | changes
+    assert before.models == after.models
+
+
+def test_an_override_wins_over_a_models_own_key(load: Callable[[str], Params]) -> None:
+    params = load(replaced("lr: null", "lr: 0.5").replace("\n  vgg:\n", "\n  vgg:\n    lr: 0.25\n"))
+    assert params.models["vgg"].recipe.lr == 0.5
+
+
+def test_an_unknown_model_is_named_with_the_nearest(load: Callable[[str], Params]) -> None:
+    with pytest.raises(InputError, match=r"models\.vg: no such model; did you mean 'vgg'"):
+        load(REAL).model("vg")
+
+
+def test_architectures_are_the_files() -> None:
+    assert {"logistic_regression", "transfer", "vgg"} <= set(architectures())
+    assert not any(name.startswith("_") for name in architectures())
+
+
+def test_every_recipe_of_the_repository_can_be_used(load: Callable[[str], Params]) -> None:
+    for name in ("paper", "minutes", "gpu", "transfer"):
+        text = replaced("  vgg:", f"  mine:\n    architecture: resnet\n    recipe: {name}\n  vgg:")
+        assert load(text).models["mine"].recipe_name == name
+
+
+def test_paper_names_every_key_of_a_recipe() -> None:
+    paper = yaml.safe_load(REAL)["recipes"]["paper"]
+    assert set(paper) == {each.name for each in dataclasses.fields(Recipe)}
+    assert set(paper["augmentation"]) == {each.name for each in dataclasses.fields(Augmentation)}
+
+
+def test_flat_keys_are_dotted() -> None:
+    assert as_flat({"a": {"b": 1, "c": [2]}, "d": None}) == {"a.b": 1, "a.c": [2], "d": None}
+
+
+@pytest.mark.parametrize("stage", [("train", "vgg"), ("evaluate", "vgg")])
+def test_a_stage_tells_a_fault_in_one_line_and_leaves_nothing(tmp_path: Path, stage: tuple[str, str]) -> None:
+    (tmp_path / "params.yaml").write_text(replaced("epochs: null", "epochs: -1"))
+    status, out, err = run_stage(tmp_path, *stage)
+    assert (status, out) == (2, "")
+    assert err == f"error: {stage[0]}: params.yaml: epochs: got -1; input should be greater than or equal to 1\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_a_fault_is_told_before_tensorflow_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text(replaced("epochs: null", "epochs: -1"))
+    code = (
+        "import runpy, sys\n"
+        f"sys.argv = ['train.py', 'vgg']\n"
+        f"try: runpy.run_path({str(REPOSITORY / 'stages' / 'train.py')!r}, run_name='__main__')\n"
+        "except SystemExit as end: assert end.code == 2, end.code\n"
+        "slow = {'tensorflow', 'keras', 'mlflow', 'sklearn', 'matplotlib'} & sys.modules.keys()\n"
+        "assert not slow, slow\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, timeout=300)

@@ -1,0 +1,211 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_digits
+
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.models.pretrained import BACKBONES, preprocess
+from tiny_imagenet.training.model import build_model, head_variables
+from tiny_imagenet.training.model_summary import macs_per_image
+
+ONE_A_FAMILY = [
+    *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2", "InceptionV3"),
+    *("MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16", "VGG19"),
+    "Xception",
+]
+
+
+def build(**arguments: Any) -> keras.Model:
+    defaults = {"image_size": 32, "num_classes": 10, "dropout": 0.0, "l2": 0.0, "seed": 1, "input_size": 32}
+    return build_model("transfer", **defaults | arguments)
+
+
+def backbone_weights(model: keras.Model) -> list[np.ndarray]:
+    return [np.array(weights) for weights in model.get_layer("backbone").get_weights()]
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """300 handwritten digits, 32 x 32, colour, values 0 to 255."""
+    data = load_digits()
+    images = np.kron(data.images[:300] * 15.9375, np.ones((1, 4, 4)))
+    return np.repeat(images[..., None], 3, axis=-1).astype(np.float32), data.target[:300]
+
+
+@pytest.fixture(scope="module")
+def weights(digits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a backbone with random kernels, whose normalisations know the digits."""
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(digits[0] / 127.5 - 1, training=True)
+    file = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
+    network.save_weights(file)
+    return file
+
+
+def test_every_backbone_of_keras_is_there() -> None:
+    assert sorted(BACKBONES) == sorted(name for name in dir(keras.applications) if name[0].isupper())
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_images_come_as_the_backbone_expects_them(backbone: str) -> None:
+    """What Keras' own function makes of them; where that does nothing, the network begins with such layers itself."""
+    module = sys.modules[getattr(keras.applications, backbone).__module__]
+    images = np.random.default_rng(0).uniform(0, 255, (2, 5, 4, 3)).astype(np.float32)
+    image = keras.Input((None, None, 3))
+    ours = (
+        keras.Model(image, preprocess(image, backbone))(images) if preprocess(image, backbone) is not image else images
+    )
+    np.testing.assert_allclose(ours, module.preprocess_input(images.copy()), rtol=1e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"])
+def test_some_normalise_themselves(backbone: str) -> None:
+    network = build(backbone=backbone).get_layer("backbone")
+    kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.Sequential)
+    assert isinstance(network.layers[1], kinds)
+
+
+def test_the_backbone_sees_images_of_its_size() -> None:
+    model = build(input_size=48)
+    assert model.get_layer("backbone").input_shape == (None, 48, 48, 3)
+    images = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 3)).astype(np.float32)
+    seen = keras.Model(model.input, model.get_layer("scale").output)(images)
+    np.testing.assert_allclose(seen, tf.image.resize(images, (48, 48)) / 127.5 - 1, atol=1e-5)
+
+
+def test_head_variables_are_those_outside_the_backbone() -> None:
+    model = build()
+    assert [variable.path for variable in head_variables(model)] == ["logits/kernel", "logits/bias"]
+    assert len(model.trainable_variables) > 2
+    other = build_model("resnet", image_size=32, num_classes=3, dropout=0.0, l2=0.0, seed=1, widths=[4], depths=[1])
+    assert head_variables(other) == other.trainable_variables
+
+
+@pytest.mark.parametrize("backbone", ["MobileNetV2", "EfficientNetB0"])
+def test_training_is_inference_inside_the_backbone(backbone: str, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    """Also after the model was saved: nothing is dropped, no running mean moves."""
+    model = build(backbone=backbone)
+    before = backbone_weights(model)
+    loaded = keras.Model.from_config(model.get_config())
+    loaded.set_weights(model.get_weights())
+    for each in (model, loaded):
+        answers, again, outside = (np.asarray(each(digits[0][:8], training=t)) for t in (True, True, False))
+        assert np.array_equal(answers, again)
+        np.testing.assert_allclose(answers, outside, atol=1e-6)
+    assert all(np.array_equal(a, b) for a, b in zip(before, backbone_weights(model), strict=True))
+
+
+def train(
+    model: keras.Model, variables: list[keras.Variable], digits: tuple[np.ndarray, np.ndarray], steps: int
+) -> list[float]:
+    optimizer = keras.optimizers.Adam(0.01)
+    optimizer.build(variables)
+
+    @tf.function
+    def step() -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = model(digits[0], training=True)
+            loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(digits[1], logits))
+        optimizer.apply(tape.gradient(loss, variables), variables)
+        return loss
+
+    return [float(step()) for _ in range(steps)]
+
+
+def test_a_new_head_learns_on_a_frozen_backbone(weights: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    model = build(weights=str(weights), weights_sha256=sha256_of(weights))
+    before = backbone_weights(model)
+    losses = train(model, head_variables(model), digits, steps=40)
+    assert losses[0] == pytest.approx(np.log(10), abs=0.2)
+    assert losses[-1] < 1.0
+    assert all(np.array_equal(a, b) for a, b in zip(before, backbone_weights(model), strict=True))
+
+
+def test_fine_tuning_moves_the_backbones_kernels_and_not_its_normalisations(
+    weights: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    model = build(weights=str(weights), weights_sha256=sha256_of(weights))
+    network = model.get_layer("backbone")
+    before = {variable.path: np.array(variable) for variable in network.variables}
+    train(model, model.trainable_variables, digits, steps=2)
+    moved = {variable.path for variable in network.variables if not np.array_equal(before[variable.path], variable)}
+    assert moved == {path for path in before if path.endswith("kernel")}
+
+
+def test_the_weights_of_a_file(weights: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    model = build(weights=str(weights), weights_sha256=sha256_of(weights), seed=5)
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
+    network.load_weights(weights)
+    scaled = digits[0][:4] / 127.5 - 1
+    assert np.array_equal(model.get_layer("backbone")(scaled), network(scaled))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"weights": "nowhere.h5"}, "nowhere.h5: not found; put the backbone's weights there"),
+        ({"weights_sha256": None}, "has no `weights_sha256` beside it: its SHA-256 is [0-9a-f]{64}; see"),
+        ({"weights_sha256": "0" * 64}, "is not the file of `weights_sha256`: its SHA-256 is [0-9a-f]{64}; see"),
+        ({"backbone": "MobileNet"}, r"does not hold the weights of mobilenet_1\.00_32 without its last layers"),
+    ],
+)
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_wrong_file_is_one_line(weights: Path, arguments: dict[str, Any], message: str) -> None:
+    right = {"weights": str(weights), "weights_sha256": sha256_of(weights)}
+    with pytest.raises(InputError, match=message) as caught:
+        build(**right | arguments)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"backbone": "MobileNetV9"}, "backbone is 'MobileNetV9', not one of MobileNet, "),
+        ({"backbone": "ResNet50", "input_size": 8}, "at least 32x32"),
+    ],
+)
+def test_what_cannot_be_built_is_named(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        build(**arguments)
+
+
+def test_an_efficientnet_takes_no_file(weights: Path) -> None:
+    with pytest.raises(ValueError, match="weights of EfficientNetB0 must be null or imagenet"):
+        build(backbone="EfficientNetB0", weights=str(weights), weights_sha256=sha256_of(weights))
+
+
+def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def download(**arguments: Any) -> None:
+        assert arguments["weights"] == "imagenet"
+        raise Exception("URL fetch failure on https://...: None -- no route\nto host")
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", download)
+    with pytest.raises(PipelineError, match=r"weights of MobileNetV2: cannot be had .*no route to host.*name a file"):
+        build(weights="imagenet")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", ONE_A_FAMILY)
+def test_every_family_saves_as_plain_keras(backbone: str, tmp_path: Path) -> None:
+    model = build(backbone=backbone, input_size=96)
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
+    np.save(tmp_path / "images.npy", images)
+    model.save(tmp_path / "model.keras")
+    script = (
+        "import keras, numpy as np\n"
+        "model = keras.saving.load_model('model.keras', compile=False, safe_mode=True)\n"
+        "np.save('logits.npy', np.asarray(model(np.load('images.npy'))))"
+    )
+    subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={}, check=True, capture_output=True)
+    np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), model(images), rtol=1e-4, atol=1e-4)
+    assert macs_per_image(model, 64) > 1e7

@@ -1,0 +1,33 @@
+import keras
+import numpy as np
+import pytest
+
+from tiny_imagenet.scoring.predictor import make_predictor
+
+
+@pytest.fixture(scope="module")
+def model() -> keras.Model:
+    keras.utils.set_random_seed(0)
+    images = keras.Input((4, 4, 3))
+    x = keras.layers.Dropout(0.5)(keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(images)))
+    return keras.Model(images, keras.layers.Dense(3)(x))
+
+
+@pytest.mark.parametrize("batch_size", [1, 4, 5, 10, 11, 100])
+def test_every_image_is_answered_once_in_order(model: keras.Model, batch_size: int) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
+    logits = make_predictor(model, batch_size)(images)
+    kernel, bias = model.get_weights()  # and without dropout: it is not training
+    expected = images.reshape(10, -1) / 255 @ kernel + bias
+    assert logits.dtype == np.float32
+    np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_it_follows_the_weights(model: keras.Model) -> None:
+    images = np.full((2, 4, 4, 3), 255, np.uint8)
+    predict = make_predictor(model, 2)
+    before = predict(images)
+    kernel, bias = model.get_weights()
+    model.set_weights([kernel, bias + 1])
+    np.testing.assert_allclose(predict(images), before + 1, atol=1e-5)
+    model.set_weights([kernel, bias])
