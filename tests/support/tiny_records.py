@@ -44,7 +44,7 @@ def example(seed: int, label: int, mode: str = "RGB") -> dict[str, Any]:
 
 
 def write_records(folder: Path, train: int = 26, val: int = 7) -> Manifest:
-    """Writes train (two shards) and val (one) with the given numbers of images; every fifth image is a grayscale JPEG."""
+    """Writes train (two shards) and val (one) with so many images; every fifth image is a grayscale JPEG."""
     folder.mkdir(parents=True)
     splits = {}
     for start, (split, count, num_shards) in enumerate([("train", train, 2), ("val", val, 1)]):
