@@ -26,7 +26,7 @@ def make_copy(root: Path, copy: Path) -> None:
     """
     if copy.exists():
         shutil.rmtree(copy)
-    (copy / ".dvc").mkdir(parents=True)
+    shutil.copytree(root / ".dvc" / "plots", copy / ".dvc" / "plots")
     (copy / ".dvc" / "config").write_text(DVC_CONFIG, encoding="utf-8")
     for name in ("stages", "src"):
         shutil.copytree(root / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
