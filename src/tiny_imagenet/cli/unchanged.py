@@ -83,9 +83,15 @@ def _compare(base: Miniature, now: Miniature, models: list[str]) -> dict[str, Di
             if stage == "report":
                 now.copy_times(base, models)
             print(f"{stage} {model}".strip(), flush=True)
-            list(pool.map(lambda tree, words=(stage, *filter(None, [model])): tree.run(*words), (base, now)))
             address = f"{stage}@{model}" if model else stage
-            found[address] = compare_stage(stage, model, base.folder, now.folder)
+            runs = [pool.submit(tree.run, stage, *filter(None, [model])) for tree in (base, now)]
+            runs[0].result()
+            failure = runs[1].exception()
+            if isinstance(failure, PipelineError):
+                found[address] = Difference(0, ["failed"], str(failure))
+            else:
+                runs[1].result()
+                found[address] = compare_stage(stage, model, base.folder, now.folder)
             if found[address].differing and stage in ("fetch", "preprocess"):
                 break
     return found
