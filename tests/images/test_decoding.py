@@ -13,7 +13,7 @@ from tests.support.tiny_records import write_records
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.images import decoding
-from tiny_imagenet.images.decoding import DIGEST_BYTES, Images, load_images, share_with_tensorflow
+from tiny_imagenet.images.decoding import DIGEST_BYTES, DecodedSplit, load_images, share_with_tensorflow
 from tiny_imagenet.images.reader import iterate_examples
 
 
@@ -50,9 +50,9 @@ def test_the_cache_is_used(records: tuple[Path, Manifest], tmp_path: Path, monke
         load_images(*records, "val", tmp_path / "cache")
 
 
-def copies(found: Images) -> Images:
+def copies(found: DecodedSplit) -> DecodedSplit:
     """Returns the same in memory, which no change of the file reaches."""
-    return Images(np.array(found.images), found.labels)
+    return DecodedSplit(np.array(found.images), found.labels)
 
 
 def flip_the_first_bit(path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.disk import disk_errors
 from tiny_imagenet.core.files import atomic_write, locked
 from tiny_imagenet.dataset.manifest import Manifest
@@ -74,7 +75,7 @@ def _decode(records: Path, manifest: Manifest, split: str, path: Path) -> None:
         return tf.ensure_shape(tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"), shape), label
 
     with path.open("wb") as file:
-        for batch, batch_labels in read_split(records, manifest, split).map(decode, os.cpu_count()).batch(500):
+        for batch, batch_labels in read_split(records, manifest, split).map(decode, available_cpus()).batch(500):
             file.write(batch.numpy().data)
             labels.append(batch_labels.numpy().astype(np.int32))
         file.write(np.concatenate(labels).data)
@@ -101,5 +102,5 @@ def _digest(path: Path, num_bytes: int) -> bytes:
     def digest_block(start: int) -> bytes:
         return hashlib.sha256(os.pread(file.fileno(), min(BLOCK_BYTES, num_bytes - start), start)).digest()
 
-    with path.open("rb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+    with path.open("rb") as file, ThreadPoolExecutor(available_cpus()) as threads:
         return hashlib.sha256(b"".join(threads.map(digest_block, range(0, num_bytes, BLOCK_BYTES)))).digest()

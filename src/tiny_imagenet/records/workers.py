@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.process import silence_stderr
 
@@ -43,7 +44,7 @@ def run_in_processes(
     Raises:
         PipelineError: The function's own, or a process was killed.
     """
-    workers = min(workers or _available_cores(), len(tasks))
+    workers = min(workers or available_cpus(), len(tasks))
     spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
     pool = ProcessPoolExecutor(workers, spawn, _start)
     try:
@@ -102,7 +103,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
