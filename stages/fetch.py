@@ -21,7 +21,7 @@ VARIABLE = "TINY_IMAGENET_ARCHIVE"  # names a local archive to use instead of th
 
 
 def main() -> None:
-    """Builds, copies or downloads the archive of the dataset that params.yaml names."""
+    """Writes, copies or downloads the archive of the dataset named in params.yaml."""
     params = load_params()
     dataset = params.dataset
     if dataset.builtin == "digits":
