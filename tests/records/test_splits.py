@@ -47,7 +47,7 @@ ANNOTATIONS = members()["val/val_annotations.txt"]
     [
         ("wnids.txt", None, "wnids.txt: is missing"),
         ("wnids.txt", b"\n", "wnids.txt: names no class"),
-        ("wnids.txt", b"n01\nn02\nn03\nn01\n", "wnids.txt: names n01 twice"),
+        ("wnids.txt", b"n01\nn02\nn03\nn01\n", "wnids.txt: names n01 2 times"),
         ("wnids.txt", b"n01\nn02\nn03\nn04\n", "train/n04/images: holds no image"),
         ("wnids.txt", b"n01\nn02\n", "train/n03: is not a class of wnids.txt"),
         ("words.txt", None, "words.txt: is missing"),
@@ -59,7 +59,7 @@ ANNOTATIONS = members()["val/val_annotations.txt"]
             ANNOTATIONS + b"val_99.JPEG\tn01\n",
             "names val/images/val_99.JPEG, which is not in",
         ),
-        ("val/val_annotations.txt", ANNOTATIONS + b"val_0.JPEG\tn01\n", "names val_0.JPEG twice"),
+        ("val/val_annotations.txt", ANNOTATIONS + b"val_0.JPEG\tn01\n", "names val_0.JPEG 2 times"),
         (
             "val/val_annotations.txt",
             ANNOTATIONS.replace(b"n01", b"n77"),

@@ -24,7 +24,7 @@ class PartialFile:
 
     Attributes:
         path: The file of the bytes.
-        url: The address of the whole file.
+        url: The address of the complete file.
         validator: The version that the bytes belong to, for the header If-Range; None if the server gave none.
     """
 
@@ -74,8 +74,8 @@ def request_rest(
 
     Args:
         session: An open session.
-        part: The bytes so far; emptied first if the server sends the whole file.
-        size_bytes: The size of the whole file, if known.
+        part: The bytes so far; emptied first if the server sends the complete file.
+        size_bytes: The size of the complete file, if known.
         timeout: Seconds to wait for the connection, and for each read.
 
     Yields:
@@ -90,7 +90,7 @@ def request_rest(
     if num_bytes := part.num_bytes():
         headers["Range"] = f"bytes={num_bytes}-"
         if part.validator is not None:
-            headers["If-Range"] = part.validator  # the server sends another version whole, with status 200
+            headers["If-Range"] = part.validator  # another version then comes from byte 0, with status 200
     try:
         with session.get(part.url, headers=headers, stream=True, timeout=timeout) as response:
             _check_status(response, part)
@@ -123,7 +123,7 @@ def _check_status(response: requests.Response, part: PartialFile) -> None:
 
 
 def _check_size(response: requests.Response, part: PartialFile, size_bytes: int | None) -> int | None:
-    """Returns the size of the whole file, None if unknown; empties the partial file if the response starts at 0."""
+    """Returns the size of the complete file, or None; empties the partial file if the response starts at byte 0."""
     total = response.headers.get("Content-Length", "")
     if response.status_code == 206:
         content_range = response.headers.get("Content-Range", "")

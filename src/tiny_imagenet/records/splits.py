@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -141,11 +141,9 @@ def _read_table(archive: Archive, name: str, columns: int) -> list[tuple[str, ..
 
 
 def _refuse_duplicates(where: str, items: list[str]) -> None:
-    seen: set[str] = set()
-    for item in items:
-        if item in seen:
-            raise InputError(where, f"names {item} twice", REPAIR)
-        seen.add(item)
+    for item, count in Counter(items).items():
+        if count > 1:
+            raise InputError(where, f"names {item} {count} times", REPAIR)
 
 
 def _by_label(images: Iterable[Image]) -> dict[int, list[Image]]:
