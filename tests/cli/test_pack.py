@@ -11,7 +11,8 @@ import pytest
 import yaml
 from tests.support.tiny_records import shrunk_params, write_params
 
-from tiny_imagenet.archive.zip_archive import Archive, verify
+from tiny_imagenet.archive.verification import verify
+from tiny_imagenet.archive.zip_archive import Archive
 from tiny_imagenet.cli.pack import main
 from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.core.errors import InputError, PipelineError

@@ -15,4 +15,4 @@ with command_process("export"), open("/dev/full", "w", buffering=1) as file:
 def test_a_full_disk_is_one_line() -> None:
     ended = subprocess.run([sys.executable, "-c", BODY], env={"PYTHONPATH": "src"}, capture_output=True, text=True)
     assert ended.returncode == 1
-    assert ended.stderr == "error: export: the disk: is full; free some space (docs/operations.md)\n"
+    assert ended.stderr == "error: export: disk: no space left on device; free some space (docs/operations.md)\n"
