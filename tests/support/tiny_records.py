@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import importlib.util
 import os
 import shutil
@@ -27,7 +26,7 @@ REPOSITORY = Path(__file__).parents[2]
 DATASET = "tiny-imagenet-200"
 CLASSES = tuple(Class(wnid, f"class {label}, also {wnid}") for label, wnid in enumerate(WNIDS))
 TINY = {"architecture": "simple_cnn", "recipe": "paper", "arguments": {"filters": 4, "hidden_units": 8}}
-NOTHING: dict[str, Any] = dataclasses.asdict(Augmentation())
+NOTHING: dict[str, Any] = Augmentation().model_dump()
 AUGMENTATION: dict[str, Any] = NOTHING | {
     "rotation_degrees": 20.0,
     "shift_fraction": 0.1,
