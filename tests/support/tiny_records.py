@@ -1,4 +1,4 @@
-"""What preprocess would leave, in small: records of 16 x 16 pixels and 3 classes, and a params.yaml shrunk to them."""
+"""Small outputs of preprocess: records of 16 x 16 pixels and 3 classes, and a params.yaml that suits them."""
 
 from __future__ import annotations
 
@@ -26,13 +26,8 @@ REPOSITORY = Path(__file__).parents[2]
 DATASET = "tiny-imagenet-200"
 CLASSES = tuple(Class(wnid, f"class {label}, also {wnid}") for label, wnid in enumerate(WNIDS))
 TINY = {"architecture": "simple_cnn", "recipe": "paper", "arguments": {"filters": 4, "hidden_units": 8}}
-NOTHING: dict[str, Any] = Augmentation().model_dump()
-AUGMENTATION: dict[str, Any] = NOTHING | {
-    "rotation_degrees": 20.0,
-    "shift_fraction": 0.1,
-    "brightness": (0.5, 1.5),
-    "flip": "random",
-}
+NOTHING = Augmentation()
+AUGMENTATION = Augmentation(rotation_degrees=20.0, shift_fraction=0.1, brightness=(0.5, 1.5), flip="random")
 
 
 def example(seed: int, label: int, mode: str = "RGB") -> dict[str, Any]:
@@ -49,7 +44,7 @@ def example(seed: int, label: int, mode: str = "RGB") -> dict[str, Any]:
 
 
 def write_records(folder: Path, train: int = 26, val: int = 7) -> Manifest:
-    """Writes train (two shards) and val (one) with so many images; every fifth image is a greyscale JPEG."""
+    """Writes train (two shards) and val (one) with so many images; every fifth image is a grayscale JPEG."""
     folder.mkdir(parents=True)
     splits = {}
     for start, (split, count, num_shards) in enumerate([("train", train, 2), ("val", val, 1)]):
