@@ -10,21 +10,13 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.cli.export_formats import (
-    BATCH_SIZE,
-    FORMATS,
-    ROUNDS,
-    Format,
-    Measurement,
-    as_float32,
-    measure,
-)
+from tiny_imagenet.cli.export_formats import BATCH_SIZE, FORMATS, ROUNDS, Format, Measurement, as_float32, measure
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.files import atomic_directory, write_csv
 from tiny_imagenet.scoring.metrics import log_softmax
 
-HELP = "Writes exports/MODEL/: a trained model in several file formats, each compared with the model and timed."
+HELP = "write a trained model to exports/MODEL/ in formats that other programs load, each checked and timed"
 NUM_IMAGES = 100  # of val, on which the files are compared with the model
 TOLERANCE = 1e-4  # of a probability
 
@@ -96,9 +88,7 @@ def _export(trained: TrainedModel, root: Path, formats: Sequence[Format]) -> str
             _require_equal(measurements[-1])
         labeled = enumerate(manifest.classes)
         write_csv(folder / "classes.csv", [{"label": label, **dataclasses.asdict(each)} for label, each in labeled])
-        page = _render_page(
-            trained, measurements, device_name(strategy), len(images), converted=model is not loaded
-        )
+        page = _render_page(trained, measurements, device_name(strategy), len(images), converted=model is not loaded)
         (folder / "README.md").write_text(page, encoding="utf-8")
     return page
 

@@ -128,7 +128,9 @@ def _open_saved_model(path: Path) -> Predict:
 def _write_tflite(model: keras.Model, path: Path, image_size: int) -> None:
     import tensorflow as tf
 
-    builtin = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}  # other operations would need TensorFlow beside the runtime
+    builtin = {
+        "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]
+    }  # other operations would need TensorFlow beside the runtime
     signature = _signature(image_size)
     try:
         with silence_stderr():

@@ -2,7 +2,7 @@
 
 A subcommand is a module of this package with
 
-- `HELP`: one sentence, for both help pages;
+- `HELP`: a phrase such as "compare two models", for both help pages;
 - `EPILOG`: optional text at the end of its help page;
 - `add_arguments(parser)`: adds its arguments;
 - `run(arguments)`: does the work and returns the exit status.
@@ -25,6 +25,7 @@ COMMANDS = {
     "pack": "pack",
     "compare": "compare",
     "check-cache": "check_cache",
+    "unchanged": "unchanged",
 }  # the module of each, in the order of the help page
 
 
@@ -49,8 +50,8 @@ def make_parser(names: Iterable[str]) -> argparse.ArgumentParser:
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in names:
         command = import_module(f"tiny_imagenet.cli.{COMMANDS[name]}")
-        epilog = getattr(command, "EPILOG", None)
-        subparser = subparsers.add_parser(name, help=command.HELP, description=command.HELP, epilog=epilog)
+        description, epilog = f"{command.HELP[0].upper()}{command.HELP[1:]}.", getattr(command, "EPILOG", None)
+        subparser = subparsers.add_parser(name, help=command.HELP, description=description, epilog=epilog)
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     return parser

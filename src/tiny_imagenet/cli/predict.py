@@ -19,7 +19,7 @@ from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, fi
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import short_names
 
-HELP = "Prints the five likeliest classes of each picture, as a trained model predicts them."
+HELP = "print the five classes that a trained model finds likeliest for each picture"
 EPILOG = (
     "Pictures may have any size and most formats. Each is turned upright, cropped to its central square and resized."
 )
