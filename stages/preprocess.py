@@ -18,11 +18,11 @@ from tiny_imagenet.records.splits import hold_out, load_dataset, shuffle_train
 
 ARCHIVE = Path("data/archive.zip")
 RECORDS = Path("data/records")
-REPORT = Path("metrics/data.json")
+REPORT = Path("reports/data.json")
 
 
 def main() -> None:
-    """Checks every image of the archive, writes data/records and the data report metrics/data.json."""
+    """Checks every image of the archive, writes data/records and the data report reports/data.json."""
     started = time.monotonic()
     params = load_params()
     settings = params.preprocess

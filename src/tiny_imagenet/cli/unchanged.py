@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tabulate import tabulate
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 from tiny_imagenet.cli.dvc_lock import record, stages_of
 from tiny_imagenet.cli.equal_outputs import Difference, compare_stage
@@ -109,5 +109,5 @@ def _with_equal_inputs(root: Path, found: dict[str, Difference]) -> list[str]:
 
 
 def _table(found: dict[str, Difference]) -> str:
-    rows = [(address, each.compared, ", ".join(each.differing) or "equal", each.note) for address, each in found.items()]
-    return "\n" + tabulate(rows, ("stage", "outputs", "differ", ""), tablefmt="simple")
+    rows = [(name, each.compared, ", ".join(each.differing) or "equal", each.note) for name, each in found.items()]
+    return "\n" + str(tabulate(rows, ("stage", "outputs", "result", ""), tablefmt="simple"))
