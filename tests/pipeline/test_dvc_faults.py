@@ -18,7 +18,8 @@ OUTPUTS = ("data", "models", "metrics", "reports")
 def fails(workspace):
     """Returns a function that runs `dvc repro`, which must fail, and returns its `error:` lines.
 
-    It checks that no output is left but unchanged ones and the path `fetched`, and that the documented recovery restores all.
+    It checks that no output is left but unchanged ones and the path `fetched`, and that the documented recovery
+    restores all of them.
     """
     before = workspace.contents(*OUTPUTS)
 

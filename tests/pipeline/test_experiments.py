@@ -127,16 +127,16 @@ def test_compare(project, dropout):
 
 
 def test_plots_show(workspace):
-    plots = {name: plot for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
-    curves = {name: plot["content"]["data"]["values"] for name, plot in plots.items() if "Confusion" not in name}
-    assert list(curves) == ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
-    for points in curves.values():
-        assert {point["model"] for point in points} == set(NAMES)
-
-    (confusion,) = [plot["content"] for name, plot in plots.items() if "Confusion" in name]
-    assert len(confusion["data"]["values"]) == workspace.json("metrics/vgg/evaluation.json")["num_images"]
-    axes = confusion["spec"]["encoding"]
-    assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")  # each row adds up to one
+    plots = {name: plot["content"] for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
+    confusions = {name: plots[f"metrics/{name}/confusion.csv"] for name in NAMES}
+    curves = [name for name in plots if "confusion" not in name]
+    assert curves == ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
+    for name in curves:
+        assert {point["model"] for point in plots[name]["data"]["values"]} == set(NAMES)
+    for name, confusion in confusions.items():
+        assert len(confusion["data"]["values"]) == workspace.json(f"metrics/{name}/evaluation.json")["num_images"]
+        axes = confusion["spec"]["encoding"]
+        assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")  # each row adds up to one
 
     workspace.dvc("plots", "show")
     page = (workspace.folder / "dvc_plots/index.html").read_text(encoding="utf-8")

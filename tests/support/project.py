@@ -1,4 +1,4 @@
-"""A copy of the working tree in its own git repository, with the demo's parameters, and the commands a user runs there."""
+"""A copy of the working tree with the demo's parameters, in its own git repository."""
 
 from __future__ import annotations
 
