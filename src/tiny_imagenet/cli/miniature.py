@@ -1,0 +1,137 @@
+"""A revision's code in a folder of its own, run on a few images of the dataset."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.files import sha256_of
+
+CODE = ("src", "stages", "params.yaml")
+IMAGES_PER_CLASS = {"train": 3, "val": 1}  # of 200 classes: two steps or more of each recipe
+TEST_IMAGES = 10
+NAME = "miniature"  # of the dataset
+
+
+@dataclass(frozen=True)
+class Miniature:
+    """A folder with a revision's src/, stages/ and params.yaml, in which its stages run."""
+
+    folder: Path
+
+    def params(self) -> dict[str, Any]:
+        """Reads params.yaml."""
+        return dict(YAML(typ="safe", pure=True).load((self.folder / "params.yaml").read_text(encoding="utf-8")))
+
+    def write_params(self, archive: Path | None, models: Sequence[str]) -> None:
+        """Sets the dataset of params.yaml, the built-in digits if there is no archive, and keeps these models."""
+        params = self.params()
+        params["dataset"] = NAME if archive else "digits"
+        if archive:
+            params["datasets"][NAME] = {"sha256": sha256_of(archive)}
+        params["models"] = {name: params["models"][name] for name in models}
+        params["report"]["champion"] = False
+        with (self.folder / "params.yaml").open("w", encoding="utf-8") as file:
+            YAML(typ="safe", pure=True).dump(params, file)
+
+    def run(self, stage: str, *words: str) -> None:
+        """Runs a stage.
+
+        Raises:
+            PipelineError: It failed; shows the last line that it printed.
+        """
+        own = {key: value for key, value in os.environ.items() if not key.startswith(("DVC_", "MLFLOW_"))}
+        environment = own | {"PYTHONPATH": "src", "TINY_IMAGENET_ARCHIVE": str(self.folder.parent / f"{NAME}.zip")}
+        command = [sys.executable, f"stages/{stage}.py", *words]
+        done = subprocess.run(command, cwd=self.folder, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
+            raise PipelineError(f"{self.folder.name}: {stage} {' '.join(words)}", f"failed: {last}", "correct it")
+
+    def copy_times(self, other: Miniature, models: Sequence[str]) -> None:
+        """Takes over another's training times: the report, which shows them, is to differ by nothing else."""
+        for name in models:
+            path = self.folder / "models" / name / "run.json"
+            run = json.loads(path.read_text(encoding="utf-8"))
+            path.write_text(json.dumps(run | {"train_seconds": other.train_seconds(name)}), encoding="utf-8")
+
+    def train_seconds(self, model: str) -> float:
+        """Returns the time of a training."""
+        for path in (f"models/{model}/run.json", f"metrics/{model}/training.json"):
+            content = json.loads((self.folder / path).read_text(encoding="utf-8"))
+            if content.get("train_seconds") is not None:
+                return float(content["train_seconds"])
+        raise PipelineError(self.folder / "models" / model, "has no training time", "correct the stage train")
+
+
+def check_out_revision(root: Path, revision: str, folder: Path) -> None:
+    """Writes a revision's code to a folder.
+
+    Raises:
+        InputError: There is no such revision.
+    """
+    folder.mkdir(parents=True)
+    command = ["git", "archive", "--format=tar", revision, *CODE]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as git:
+        assert git.stdout is not None
+        assert git.stderr is not None
+        try:
+            with tarfile.open(fileobj=git.stdout, mode="r|") as files:
+                files.extractall(folder, filter="data")
+        except tarfile.ReadError:
+            what = (git.stderr.read().decode(errors="replace").strip().splitlines() or ["git failed"])[0]
+            raise InputError(f"revision {revision}", f"cannot be read ({what})", "name a commit, branch or tag") from None
+
+
+def copy_working_tree(root: Path, folder: Path) -> None:
+    """Copies the code as it is in the working tree, committed or not."""
+    folder.mkdir(parents=True)
+    for name in CODE:
+        if (root / name).is_dir():
+            shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
+        else:
+            shutil.copy2(root / name, folder / name)
+
+
+def write_miniature_archive(source: Path | None, path: Path) -> Path | None:
+    """Writes the first images of each class of an archive; returns None if there is no archive."""
+    if source is None:
+        return None
+    with zipfile.ZipFile(source) as full, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as small:
+        root = full.namelist()[0].split("/")[0]
+        annotations = full.read(f"{root}/val/val_annotations.txt").decode().splitlines()
+        kept = _first_per_class([line.split("\t")[1] for line in annotations], IMAGES_PER_CLASS["val"])
+        lines = [annotations[index] for index in kept]
+        val = {f"{root}/val/images/{line.split(chr(9))[0]}" for line in lines}
+        names = [name for name in sorted(full.namelist()) if not name.endswith("/")]
+        train = [name for name in names if name.startswith(f"{root}/train/") and "/images/" in name]
+        first = {train[i] for i in _first_per_class([name.split("/")[2] for name in train], IMAGES_PER_CLASS["train"])}
+        test = [name for name in names if name.startswith(f"{root}/test/images/")][:TEST_IMAGES]
+        small.writestr(f"{root}/val/val_annotations.txt", "".join(f"{line}\n" for line in lines))
+        for name in (f"{root}/wnids.txt", f"{root}/words.txt", *sorted(first), *sorted(val), *test):
+            small.writestr(name, full.read(name))
+    return path
+
+
+def _first_per_class(classes: Sequence[str], count: int) -> list[int]:
+    """Returns the indices of the first `count` items of each class."""
+    seen: Counter[str] = Counter()
+    kept = []
+    for index, name in enumerate(classes):
+        seen[name] += 1
+        if seen[name] <= count:
+            kept.append(index)
+    return kept

@@ -1,0 +1,107 @@
+"""`tiny-imagenet unchanged BASE`: shows that the code's changes since a revision move no number, then records them.
+
+Every stage runs in miniature at the revision and now: each model with all its epochs, on a few images. A stage whose
+outputs are equal, and that of all stages before it, is recorded in dvc.lock with its present code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tabulate import tabulate
+
+from tiny_imagenet.cli.dvc_lock import record, stages_of
+from tiny_imagenet.cli.equal_outputs import Difference, compare_stage
+from tiny_imagenet.cli.miniature import Miniature, check_out_revision, copy_working_tree, write_miniature_archive
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.params import load_params
+
+HELP = "show that the code's changes since BASE move no number, and record them in dvc.lock"
+EPILOG = (
+    "Uses the archive that TINY_IMAGENET_ARCHIVE names or data/archive.zip, else the built-in digits. "
+    "Needs neither models nor metrics. Exit status 1 if something differs."
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the command."""
+    parser.add_argument("base", metavar="BASE", help="the revision to compare with, such as main or HEAD~1")
+    parser.add_argument("--model", nargs="+", metavar="MODEL", help="only these models; default: all in both revisions")
+    parser.add_argument("--dry", action="store_true", help="compare, but leave dvc.lock as it is")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compares all stages, prints the table, and records those that are equal."""
+    root = Path()
+    with TemporaryDirectory(prefix="unchanged-") as folder:
+        base, now = (Miniature(Path(folder) / name) for name in ("base", "now"))
+        check_out_revision(root, arguments.base, base.folder)
+        copy_working_tree(root, now.folder)
+        models = _models(base, now, arguments.model)
+        archive = write_miniature_archive(_archive(root), Path(folder) / "miniature.zip")
+        for each in (base, now):
+            each.write_params(archive, models)
+        found = _compare(base, now, models)
+    print(_table(found))
+    equal = _with_equal_inputs(root, found)
+    if not arguments.dry:
+        recorded = record(root, equal)
+        print(f"\ndvc.lock: recorded {', '.join(recorded) if recorded else 'nothing: it is up to date'}")
+    if len(equal) < len(found):
+        raise PipelineError("outputs", "differ, see above", "run `dvc repro` for the stages that differ")
+    return 0
+
+
+def _models(base: Miniature, now: Miniature, wanted: list[str] | None) -> list[str]:
+    """Returns the models to compare, which both revisions have."""
+    known = [name for name in load_params(now.folder / "params.yaml").models if name in base.params()["models"]]
+    for name in wanted or []:
+        if name not in known:
+            raise InputError(f"models.{name}", "is not in both revisions", f"choose among {', '.join(known)}")
+    if not (wanted or known):
+        raise InputError("models", "the revisions have none in common", "name another BASE")
+    return wanted or known
+
+
+def _archive(root: Path) -> Path | None:
+    for path in (os.environ.get("TINY_IMAGENET_ARCHIVE"), root / "data" / "archive.zip"):
+        if path and Path(path).is_file():
+            return Path(path)
+    return None
+
+
+def _compare(base: Miniature, now: Miniature, models: list[str]) -> dict[str, Difference]:
+    """Runs the stages of both, each beside the other, and compares their outputs; ends where a common input differs."""
+    found: dict[str, Difference] = {}
+    steps = [*(("fetch", ""), ("preprocess", "")), *((stage, m) for m in models for stage in ("train", "evaluate"))]
+    with ThreadPoolExecutor(2) as pool:
+        for stage, model in [*steps, ("report", "")]:
+            if stage == "report":
+                now.copy_times(base, models)
+            print(f"{stage} {model}".strip(), flush=True)
+            list(pool.map(lambda tree, words=(stage, *filter(None, [model])): tree.run(*words), (base, now)))
+            address = f"{stage}@{model}" if model else stage
+            found[address] = compare_stage(stage, model, base.folder, now.folder)
+            if found[address].differing and stage in ("fetch", "preprocess"):
+                break
+    return found
+
+
+def _with_equal_inputs(root: Path, found: dict[str, Difference]) -> list[str]:
+    """Returns the stages that are equal, as are all that they depend on."""
+    needs = stages_of(root)
+    equal = {address for address, difference in found.items() if not difference.differing}
+
+    def holds(address: str) -> bool:
+        return address in equal and all(holds(other) for other in needs.get(address, []))
+
+    return [address for address in found if holds(address)]
+
+
+def _table(found: dict[str, Difference]) -> str:
+    rows = [(address, each.compared, ", ".join(each.differing) or "equal", each.note) for address, each in found.items()]
+    return "\n" + tabulate(rows, ("stage", "outputs", "differ", ""), tablefmt="simple")
