@@ -1,4 +1,4 @@
-"""The command that tells what differs between two models: `python -m tiny_imagenet.cli.compare --help`."""
+"""The command `tiny-imagenet compare`: the differences between two models."""
 
 from __future__ import annotations
 
@@ -10,33 +10,30 @@ from collections.abc import Sequence
 from tiny_imagenet.cli.comparison import ClassChange, Comparison, compare
 from tiny_imagenet.cli.evaluated_models import find_scored
 from tiny_imagenet.cli.trained_models import add_root_argument
-from tiny_imagenet.core.process import command_process
 from tiny_imagenet.report.results import FRACTIONS
 
+HELP = "compare two models that were evaluated on the same images: parameters, metrics, classes, significance"
+EPILOG = (
+    "The test is about these two models and other images of the kind. Another seed is another model: "
+    "to compare recipes, train each with several."
+)
 SHOWN = 5  # classes that gained, and that lost
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Compares the two models that the command line names."""
-    arguments = _parser().parse_args(words)
-    found = compare(*(find_scored(arguments.root, name) for name in (arguments.a, arguments.b)))
-    print(_as_json(found) if arguments.json else _as_text(found))
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tiny_imagenet.cli.compare",
-        description="Tells what differs between two models that were scored on the same images: parameters, metrics, "
-        "classes; and whether B is better or worse than A by more than noise.",
-        epilog="The test is about these two models and other images of the kind. Another seed is another model: "
-        "to compare recipes, train each with several.",
-    )
-    what = "a model of the checkout (vgg), REVISION:MODEL (HEAD~1:vgg, an experiment's name:vgg), or an MLflow run's id"
-    parser.add_argument("a", metavar="A", help=what)
-    parser.add_argument("b", metavar="B", help="the same of another")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    text = "a model of the checkout (vgg), REVISION:MODEL (HEAD~1:vgg, an experiment's name:vgg), or an MLflow run's id"
+    parser.add_argument("a", metavar="A", help=text)
+    parser.add_argument("b", metavar="B", help="the other model, named in the same way")
     parser.add_argument("--json", action="store_true", help="print all of it as JSON, every class too")
     add_root_argument(parser)
-    return parser
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compares the two models that the arguments name."""
+    found = compare(*(find_scored(arguments.root, name) for name in (arguments.a, arguments.b)))
+    print(_as_json(found) if arguments.json else _as_text(found))
+    return 0
 
 
 def _as_json(found: Comparison) -> str:
@@ -105,8 +102,3 @@ def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> str:
     one, two, three = (max(len(row[at]) for row in rows) for at in range(3))
     lines = [f"{key:{one}}  {a:>{two}}  {b:>{three}}  {rest}" for key, a, b, rest in rows]
     return "\n".join(line.rstrip() for line in lines)
-
-
-if __name__ == "__main__":
-    with command_process("compare"):
-        main()

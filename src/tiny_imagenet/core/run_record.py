@@ -66,6 +66,8 @@ class TrainingRecord(RunRecord):
     @model_validator(mode="before")
     @classmethod
     def _without_speed(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
         return {key: value for key, value in raw.items() if key != "images_per_second"}
 
 
