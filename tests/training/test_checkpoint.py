@@ -157,7 +157,9 @@ def test_pickles_are_neither_read_nor_written(store: CheckpointStore, tmp_path: 
         store.save({"variable_0": np.array([{}], object)}, {})
 
 
-def test_a_full_disk_is_an_error_and_leaves_the_checkpoints(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_and_leaves_the_checkpoints(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
