@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.support.synthetic_results import ARCHITECTURE, write_model
+from tiny_imagenet.report.reporting import draw_results
 
 from tiny_imagenet.report.diagrams import draw_architecture, shape, short
 from tiny_imagenet.report.figures import draw_accuracy, draw_augmentation, draw_calibration, draw_example
-from tiny_imagenet.report.reporting import draw_results
 from tiny_imagenet.report.results import load_result
 from tiny_imagenet.report.style import to_png, to_svg
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tests.report.test_discussion import with_training
 from tests.support.synthetic_page import load_results
-
 from tiny_imagenet.report.frontier import cheapest_above, frontier
+
 from tiny_imagenet.report.results import Result
 
 

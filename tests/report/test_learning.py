@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from tiny_imagenet.report.learning import judge, trend
 
 NOISE = np.random.default_rng(0).normal(0, 0.005, 40)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from tests.support.synthetic_results import write_model
+from tiny_imagenet.report.reporting import as_json, best, draw_costs
 
 from tiny_imagenet.core.errors import InputError, PipelineError
-from tiny_imagenet.report.reporting import as_json, best, draw_costs
 from tiny_imagenet.report.results import TRAIN_FLOPS_PER_MAC, Result, load_result
 from tiny_imagenet.training import model_summary
 

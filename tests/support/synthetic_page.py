@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 from tests.support.synthetic_results import DATA_REPORT, jpeg, write_model
+from tiny_imagenet.report.reporting import best, draw_results
 
 from tiny_imagenet.dataset.classes import Class
 from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.report.mistakes import Predictions, confident_mistakes, confused_pairs
 from tiny_imagenet.report.page import render_page
-from tiny_imagenet.report.reporting import best, draw_results
 from tiny_imagenet.report.results import Result, load_result
 from tiny_imagenet.report.style import to_svg
 
