@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tabulate import tabulate  # type: ignore[import-untyped]
@@ -63,9 +64,15 @@ def as_text(table: Table) -> str:
     return "\n\n".join([*texts, "\n".join(table.notes)])
 
 
-def align(rows: list[tuple[str, ...]]) -> str:
-    """Returns rows of cells in columns: the first one to the left, the others to the right."""
-    alignment = ["left", *["right"] * (len(rows[0]) - 1)]
+def align(rows: Sequence[Sequence[str]], sides: str = "") -> str:
+    """Returns rows of cells as text in columns.
+
+    Args:
+        rows: Of equal length.
+        sides: "l" (left) or "r" (right) for each column; by default the first to the left, the others to the right.
+    """
+    names = {"l": "left", "r": "right"}
+    alignment = [names[side] for side in sides or "l" + "r" * (len(rows[0]) - 1)]
     return str(tabulate(rows, tablefmt="plain", colalign=alignment, disable_numparse=True))
 
 
