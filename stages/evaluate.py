@@ -13,7 +13,7 @@ from tiny_imagenet.core.schema import ModelSettings, Params
 from tiny_imagenet.dataset.classes import short_names
 from tiny_imagenet.dataset.manifest import load_manifest
 
-RECORDS = Path("data/records")
+RECORDS, SUMMARIES = Path("data/records"), Path("reports/metrics")  # the latter for `dvc metrics`, in git
 ROOT = Path(os.environ.get("DVC_ROOT", "."))
 
 
@@ -63,6 +63,7 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
     pairs = zip(labels, top[:, 0], strict=True)
     write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in pairs])
     write_json(metrics / "evaluation.json", {"model": name, "split": split, **results})
+    write_json(SUMMARIES / f"{name}.json", {name: scores})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
     confusion = confusion_png(f"{name}, {split}", evaluation.confusion_matrix(labels, top[:, 0], len(names)), names)
     log_evaluation(ROOT, run, results, metrics, {"confusion": confusion})

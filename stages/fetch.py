@@ -1,4 +1,4 @@
-"""Stage fetch: brings the dataset's archive, verified, to data/archive.zip."""
+"""Stage fetch: the dataset's archive, verified, as data/archive.zip."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tiny_imagenet.archive.digits import write_digits_archive
 from tiny_imagenet.archive.download import download
-from tiny_imagenet.archive.zip_archive import verify
+from tiny_imagenet.archive.verification import verify
 from tiny_imagenet.core.disk import disk_errors, require_free_bytes
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write
@@ -21,7 +21,7 @@ VARIABLE = "TINY_IMAGENET_ARCHIVE"  # names a local archive to use instead of th
 
 
 def main() -> None:
-    """Builds, copies or downloads the archive of the dataset that params.yaml names."""
+    """Writes, copies or downloads the archive of the dataset named in params.yaml."""
     params = load_params()
     dataset = params.dataset
     if dataset.builtin == "digits":
@@ -37,9 +37,9 @@ def main() -> None:
 
 
 def copy(source: Path, dataset: Dataset) -> None:
-    """Copies a local archive, if it is the dataset's."""
+    """Checks a local archive and copies it to data/archive.zip."""
     if not source.is_file():
-        raise InputError(f"{VARIABLE}={source}", "no such file", "correct it, or unset it to download")
+        raise InputError(f"{VARIABLE}={source}", "no such file", "correct the path, or unset the variable to download")
     check(source, dataset)
     num_bytes = source.stat().st_size
     with disk_errors(ARCHIVE, num_bytes), atomic_write(ARCHIVE) as temporary:

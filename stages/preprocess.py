@@ -1,4 +1,4 @@
-"""Stage preprocess: data/archive.zip to checked TFRecord shards with a manifest, and what was found in the data."""
+"""Stage preprocess: data/archive.zip to checked TFRecord shards with a manifest, and the data report."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ from tiny_imagenet.records.splits import hold_out, load_dataset, shuffle_train
 
 ARCHIVE = Path("data/archive.zip")
 RECORDS = Path("data/records")
-REPORT = Path("metrics/data.json")
+REPORT = Path("reports/data.json")
 
 
 def main() -> None:
-    """Writes every image of the archive, checked, to data/records, and the data report to metrics/data.json."""
+    """Checks every image of the archive, writes data/records and the data report reports/data.json."""
     started = time.monotonic()
     params = load_params()
-    knobs = params.preprocess
+    settings = params.preprocess
     with Archive(ARCHIVE) as archive:
         dataset = load_dataset(archive)
         first = dataset.splits["train"][0].name
         size = image_size(archive.read(first), f"{ARCHIVE}: {first}")
-    dataset = shuffle_train(hold_out(dataset, knobs.holdout_per_class, knobs.seed), knobs.seed)
+    dataset = shuffle_train(hold_out(dataset, settings.holdout_per_class, settings.seed), settings.seed)
     with atomic_directory(RECORDS) as directory:
-        tasks = plan_shards(dataset, size, directory, knobs.shard_images)
-        written = write_shards(ARCHIVE, tasks, knobs.workers)
+        tasks = plan_shards(dataset, size, directory, settings.shard_images)
+        written = write_shards(ARCHIVE, tasks, settings.workers)
         splits = {split: Split.of([item.shard for item in items]) for split, items in written.items()}
         findings = {split: Findings.join([item.findings for item in items]) for split, items in written.items()}
         mean, std = findings["train"].mean_and_std()

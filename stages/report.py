@@ -36,7 +36,7 @@ def main() -> None:
     published = publish(params.published, manifest)
     results = [load_result(m, METRICS / m, MODELS / m / "run.json", published.get(m)) for m in params.models]
     predictions = {m: load_predictions(m, METRICS / m / "predictions.npz") for m in params.models}
-    data = ReportData(manifest, load_data_report(METRICS / "data.json"), results, predictions, params.models)
+    data = ReportData(manifest, load_data_report(REPORTS / "data.json"), results, predictions, params.models)
     labels, unknown = choose_labels([each.words for each in manifest.classes], params.report.examples)
     model, split = params.models[data.best.model], data.best.evaluation.split
     charts = {name: to_svg(figure) for name, figure in draw_charts(results).items()}

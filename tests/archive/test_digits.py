@@ -57,7 +57,7 @@ def test_every_digit_is_there_once_under_its_label(archive: Archive) -> None:
     val_label = {f"val/images/{row[0]}": label_of[row[1]] for row in lines(archive, "val/val_annotations.txt")}
     names = [name for name in archive.names if name.endswith(".JPEG")]
     images = np.stack([pixels(archive, name) for name in names])
-    assert np.ptp(images, axis=-1).max() == 0  # grey
+    assert np.ptp(images, axis=-1).max() == 0  # gray
     images = images[..., 0].reshape(-1, 64 * 64).astype("float32") * (16 / 255)
     nearest = (np.square(originals).sum(axis=1) - 2 * images @ originals.T).argmin(axis=1)
     assert sorted(nearest) == list(range(1797))

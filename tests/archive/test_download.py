@@ -19,11 +19,11 @@ from tests.support.https_server import (
 )
 
 from tiny_imagenet.archive import download as download_module
-from tiny_imagenet.archive.download import Patience, download
+from tiny_imagenet.archive.download import RetryPolicy, download
 from tiny_imagenet.core.errors import InputError, PipelineError
 
 BODY = bytes(range(256)) * 8192  # 2 MiB
-HURRIED = Patience(connect_seconds=5, read_seconds=0.2, idle_seconds=5, pause_seconds=0.001)
+FAST = RetryPolicy(connect_seconds=5, read_seconds=0.2, idle_seconds=5, backoff_seconds=0.001)
 
 
 @pytest.fixture(scope="module")
@@ -48,18 +48,18 @@ def path(tmp_path: Path) -> Path:
 
 def check(path: Path) -> None:
     if path.read_bytes() != BODY:
-        raise InputError(path, "is not the file", "get it again")
+        raise InputError(path, "is another file", "get it again")
 
 
-def fetch(server: HttpsServer, path: Path, size_bytes: int | None = len(BODY), patience: Patience = HURRIED) -> None:
-    download(server.url, path, check, size_bytes, patience)
+def fetch(server: HttpsServer, path: Path, size_bytes: int | None = len(BODY), policy: RetryPolicy = FAST) -> None:
+    download(server.url, path, check, size_bytes, policy)
 
 
 def names(path: Path) -> list[str]:
     return sorted(entry.name for entry in path.parent.iterdir())
 
 
-def test_brings_the_file_and_leaves_nothing_else(server: HttpsServer, path: Path) -> None:
+def test_downloads_the_file_and_leaves_no_other(server: HttpsServer, path: Path) -> None:
     fetch(server, path)
     assert path.read_bytes() == BODY
     assert names(path) == ["archive.zip"]
@@ -67,7 +67,7 @@ def test_brings_the_file_and_leaves_nothing_else(server: HttpsServer, path: Path
 
 
 @pytest.mark.parametrize("percent", [10, 50, 99])
-def test_resumes_after_a_cut_and_fetches_only_the_rest(server: HttpsServer, path: Path, percent: int) -> None:
+def test_resumes_after_a_cut_and_requests_only_the_rest(server: HttpsServer, path: Path, percent: int) -> None:
     num_bytes = len(BODY) * percent // 100
     server.script = [cut_after(num_bytes)]
     fetch(server, path)
@@ -91,10 +91,12 @@ def test_resumes_after_a_stall(server: HttpsServer, path: Path) -> None:
     assert server.sent_bytes == len(BODY)
 
 
-def test_a_later_run_resumes_what_an_earlier_one_left(server: HttpsServer, path: Path) -> None:
+def test_a_later_run_resumes_a_failed_one(server: HttpsServer, path: Path) -> None:
     server.script = [cut_after(700_000)]
-    with pytest.raises(PipelineError, match="with 700,000 bytes here; run again later") as caught:
-        fetch(server, path, patience=Patience(tries=1))
+    with pytest.raises(
+        PipelineError, match=r"download failed: .* 700,000 bytes are kept; run again to resume"
+    ) as caught:
+        fetch(server, path, policy=RetryPolicy(max_requests=1))
     assert caught.value.exit_status == 1
     assert names(path) == ["archive.zip.part", "archive.zip.part.json"]
     fetch(server, path)
@@ -103,7 +105,7 @@ def test_a_later_run_resumes_what_an_earlier_one_left(server: HttpsServer, path:
     assert names(path) == ["archive.zip"]
 
 
-def test_asks_for_nothing_when_the_part_is_complete(server: HttpsServer, path: Path) -> None:
+def test_sends_no_request_when_the_partial_file_is_complete(server: HttpsServer, path: Path) -> None:
     fetch(server, path)
     part = path.with_name("archive.zip.part")
     path.replace(part)
@@ -113,24 +115,24 @@ def test_asks_for_nothing_when_the_part_is_complete(server: HttpsServer, path: P
     assert len(server.ranges) == 1
 
 
-def test_starts_again_when_the_server_ignores_the_range(server: HttpsServer, path: Path) -> None:
+def test_restarts_when_the_server_ignores_the_range(server: HttpsServer, path: Path) -> None:
     server.script = [cut_after(700_000), ignore_range]
     fetch(server, path)
     assert path.read_bytes() == BODY
     assert server.ranges == [None, "bytes=700000-"]
 
 
-def test_starts_again_when_the_server_has_another_version(server: HttpsServer, path: Path) -> None:
+def test_restarts_when_the_server_has_another_version(server: HttpsServer, path: Path) -> None:
     server.body, server.etag = BODY[::-1], '"older"'
     server.script = [cut_after(700_000)]
     with pytest.raises(PipelineError):
-        fetch(server, path, patience=Patience(tries=1))
+        fetch(server, path, policy=RetryPolicy(max_requests=1))
     server.body, server.etag = BODY, '"newer"'
     fetch(server, path)
     assert path.read_bytes() == BODY
 
 
-def test_starts_again_when_the_part_is_of_another_url(server: HttpsServer, path: Path) -> None:
+def test_restarts_when_the_partial_file_belongs_to_another_url(server: HttpsServer, path: Path) -> None:
     path.with_name("archive.zip.part").write_bytes(b"something else")
     path.with_name("archive.zip.part.json").write_text('{"url": "https://elsewhere/", "validator": null}')
     fetch(server, path)
@@ -139,7 +141,7 @@ def test_starts_again_when_the_part_is_of_another_url(server: HttpsServer, path:
 
 
 @pytest.mark.parametrize("note", ["", "[]", "{", '{"url": 1}'])
-def test_a_torn_note_only_costs_the_part(server: HttpsServer, path: Path, note: str) -> None:
+def test_restarts_when_the_note_is_unreadable(server: HttpsServer, path: Path, note: str) -> None:
     path.with_name("archive.zip.part").write_bytes(BODY[:100])
     path.with_name("archive.zip.part.json").write_text(note)
     fetch(server, path)
@@ -147,35 +149,39 @@ def test_a_torn_note_only_costs_the_part(server: HttpsServer, path: Path, note: 
 
 
 @pytest.mark.parametrize("content_range", ["bytes 5-9/10", "nonsense", f"bytes 0-{len(BODY) - 1}/{len(BODY)}"])
-def test_another_range_than_asked_for_is_never_appended(server: HttpsServer, path: Path, content_range: str) -> None:
+def test_another_range_than_requested_is_never_appended(server: HttpsServer, path: Path, content_range: str) -> None:
     server.script = [cut_after(700_000), status(206, b"x" * 5, Content_Range=content_range)]
     fetch(server, path)
     assert path.read_bytes() == BODY
 
 
-def test_a_range_that_is_not_there_starts_again(server: HttpsServer, path: Path) -> None:
+def test_restarts_when_the_range_does_not_exist(server: HttpsServer, path: Path) -> None:
     server.script = [cut_after(700_000), status(416)]
     fetch(server, path, size_bytes=None)
     assert path.read_bytes() == BODY
 
 
 @pytest.mark.parametrize("code", [408, 429, 500, 502, 503, 504])
-def test_tries_again_when_the_server_is_busy(server: HttpsServer, path: Path, code: int) -> None:
+def test_retries_when_the_server_is_busy(server: HttpsServer, path: Path, code: int) -> None:
     server.script = [status(code)] * 2
     fetch(server, path)
     assert len(server.ranges) == 3
     assert path.read_bytes() == BODY
 
 
-def test_waits_as_long_as_retry_after_says(server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("value", "seconds"), [("3", 3), ("Thu, 01 Jan 1970 00:00:00 GMT", 0.001), ("soon", 0.001)])
+def test_waits_for_retry_after(
+    server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch, value: str, seconds: float
+) -> None:
     slept: list[float] = []
     monkeypatch.setattr(download_module.time, "sleep", slept.append)
-    server.script = [status(503, Retry_After="3")]
+    server.script = [status(503, Retry_After=value)]
     fetch(server, path)
-    assert slept == [3]
+    assert slept == [seconds]
+    assert path.read_bytes() == BODY
 
 
-def test_does_not_wait_an_hour(server: HttpsServer, path: Path) -> None:
+def test_gives_up_when_retry_after_exceeds_the_limit(server: HttpsServer, path: Path) -> None:
     server.script = [status(503, Retry_After="3600")]
     with pytest.raises(PipelineError, match="503 Service Unavailable"):
         fetch(server, path)
@@ -185,7 +191,7 @@ def test_does_not_wait_an_hour(server: HttpsServer, path: Path) -> None:
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (status(404), "the server answers 404 Not Found; correct the url"),
+        (status(404), "the server answered 404 Not Found; correct the url"),
         (status(403), "403 Forbidden"),
         (status(200, b"<html>sign in</html>", Content_Type="text/html; charset=utf-8"), "a web page, not the file"),
         (status(200, b"too short"), "the server's file has 9 bytes, expected 2,097,152"),
@@ -194,7 +200,7 @@ def test_does_not_wait_an_hour(server: HttpsServer, path: Path) -> None:
         (status(302, Location="file:///etc/passwd"), "not https"),
     ],
 )
-def test_what_no_other_try_would_mend_fails_at_once(
+def test_permanent_errors_are_not_retried(
     server: HttpsServer, path: Path, answer: Callable[..., None], message: str
 ) -> None:
     server.script = [answer]
@@ -210,9 +216,9 @@ def test_follows_a_redirect_to_https(server: HttpsServer, path: Path) -> None:
     assert path.read_bytes() == BODY
 
 
-def test_gives_up_on_a_ring_of_redirects(server: HttpsServer, path: Path) -> None:
+def test_gives_up_on_a_redirect_loop(server: HttpsServer, path: Path) -> None:
     server.script = [status(302, Location=server.url)] * 100
-    with pytest.raises(InputError, match="redirects without end"):
+    with pytest.raises(InputError, match="too many redirects"):
         fetch(server, path)
 
 
@@ -221,9 +227,9 @@ def test_plain_http_is_refused(path: Path) -> None:
         download("http://127.0.0.1:9/archive.zip", path, check)
 
 
-def test_a_flipped_bit_is_told_and_nothing_is_left(server: HttpsServer, path: Path) -> None:
+def test_a_flipped_bit_is_reported_and_nothing_is_left(server: HttpsServer, path: Path) -> None:
     server.body = BODY[:-1] + bytes([BODY[-1] ^ 1])
-    with pytest.raises(InputError, match="is not the file"):
+    with pytest.raises(InputError, match="is another file"):
         fetch(server, path)
     assert names(path) == []
 
@@ -235,7 +241,7 @@ def test_more_bytes_than_announced_are_refused(server: HttpsServer, path: Path) 
         handler.send(BODY + b"more")
 
     server.script = [endless]
-    with pytest.raises(InputError, match="sends more than 2,097,152 bytes"):
+    with pytest.raises(InputError, match="sent more than 2,097,152 bytes"):
         fetch(server, path)
     assert names(path) == []
 
@@ -248,62 +254,62 @@ def test_a_trickle_ends_at_the_deadline(server: HttpsServer, path: Path) -> None
             handler.send(bytes([byte]))
 
     server.script = [trickle]
-    with pytest.raises(PipelineError, match="not done after"):
-        fetch(server, path, patience=Patience(total_seconds=0.3))
+    with pytest.raises(PipelineError, match="not complete after 0 s"):
+        fetch(server, path, policy=RetryPolicy(total_seconds=0.3))
 
 
-def test_gives_up_when_nothing_more_comes(server: HttpsServer, path: Path) -> None:
+def test_gives_up_when_no_more_bytes_arrive(server: HttpsServer, path: Path) -> None:
     server.script = [cut_after(1000), *[status(503)] * 100]
-    with pytest.raises(PipelineError, match="with 1,000 bytes here"):
-        fetch(server, path, patience=Patience(idle_seconds=0.2, pause_seconds=0.01))
+    with pytest.raises(PipelineError, match="1,000 bytes are kept"):
+        fetch(server, path, policy=RetryPolicy(idle_seconds=0.2, backoff_seconds=0.01))
     assert len(server.ranges) < 20
 
 
-def test_a_server_that_only_gives_the_same_start_is_left(server: HttpsServer, path: Path) -> None:
+def test_gives_up_when_the_server_only_repeats_the_start(server: HttpsServer, path: Path) -> None:
     def same_start(handler) -> None:
         del handler.headers["Range"]
         cut_after(1000)(handler)
 
     server.script = [same_start] * 100
-    with pytest.raises(PipelineError, match="the connection"):
-        fetch(server, path, patience=Patience(idle_seconds=0.2, pause_seconds=0.01))
+    with pytest.raises(PipelineError, match="download failed: the request failed"):
+        fetch(server, path, policy=RetryPolicy(idle_seconds=0.2, backoff_seconds=0.01))
     assert len(server.ranges) < 20
 
 
-def test_a_refused_connection_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", HOST)
     with socket.socket() as unused:
         unused.bind((HOST, 0))  # bound and not listening: refuses
-        with pytest.raises(PipelineError, match=r"refused.*run again later"):
-            download(f"https://{HOST}:{unused.getsockname()[1]}/a.zip", path, check, patience=Patience(idle_seconds=0))
+        with pytest.raises(PipelineError, match=r"refused.*run again to resume"):
+            download(f"https://{HOST}:{unused.getsockname()[1]}/a.zip", path, check, policy=RetryPolicy(idle_seconds=0))
     assert names(path) == []
 
 
-def test_an_unknown_host_is_told(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_host_is_reported(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_such_host(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", no_such_host)
     monkeypatch.setenv("NO_PROXY", "*")
     with pytest.raises(PipelineError, match="Name or service not known"):
-        download("https://no-such-host.invalid/a.zip", path, check, patience=Patience(idle_seconds=0))
+        download("https://no-such-host.invalid/a.zip", path, check, policy=RetryPolicy(idle_seconds=0))
 
 
-def test_an_untrusted_certificate_is_told_at_once(
+def test_an_untrusted_certificate_is_not_retried(
     server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REQUESTS_CA_BUNDLE")
-    with pytest.raises(PipelineError, match="is not trusted"):
+    with pytest.raises(PipelineError, match="certificate is not trusted"):
         fetch(server, path)
 
 
-def test_default_patience_ends_within_a_minute_without_a_network() -> None:
-    patience = Patience()
-    longest_try = 2 * patience.connect_seconds  # an IPv6 and an IPv4 address
-    assert patience.idle_seconds + longest_try <= 60
+def test_the_default_policy_gives_up_within_a_minute_without_a_network() -> None:
+    policy = RetryPolicy()
+    longest_request = 2 * policy.connect_seconds  # an IPv6 and an IPv4 address
+    assert policy.idle_seconds + longest_request <= 60
 
 
-def test_too_little_free_space_is_told_before_the_body(
+def test_too_little_free_space_is_reported_before_the_body_is_read(
     server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1000, 0, 1000))
@@ -312,7 +318,7 @@ def test_too_little_free_space_is_told_before_the_body(
     assert not path.exists()
 
 
-def test_a_disk_that_fills_up_is_told(server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_is_reported(server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -322,7 +328,7 @@ def test_a_disk_that_fills_up_is_told(server: HttpsServer, path: Path, monkeypat
     assert not path.exists()
 
 
-def test_without_a_terminal_progress_is_lines_on_stdout(
+def test_progress_is_lines_on_stdout_without_a_terminal(
     server: HttpsServer, path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(download_module, "LINE_SECONDS", 0)
@@ -332,7 +338,7 @@ def test_without_a_terminal_progress_is_lines_on_stdout(
     assert err == ""
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path, server: HttpsServer) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path: Path, server: HttpsServer) -> None:
     (tmp_path / "data").write_text("a file where the folder should be")
     with pytest.raises(PipelineError, match="cannot be written: File exists; check the folder"):
         fetch(server, tmp_path / "data" / "archive.zip")

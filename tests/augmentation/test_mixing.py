@@ -5,38 +5,38 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from tiny_imagenet.augmentation.mixing import NUMBERS, Mix, draw_box, draw_mix, symmetric_beta
+from tiny_imagenet.augmentation.mixing import NUM_RANDOM, Mix, sample_box, sample_mix, symmetric_beta
 
 
 def numbers(count: int) -> np.ndarray:
-    return np.random.default_rng(0).random((NUMBERS, count)).astype(np.float32)
+    return np.random.default_rng(0).random((NUM_RANDOM, count)).astype(np.float32)
 
 
 def mixes(count: int, batch_size: int = 7, image_size: int = 16, **alphas: float) -> list[Mix]:
-    made = tf.function(lambda drawn: draw_mix(drawn, batch_size, image_size, **{"mixup": 0.0, "cutmix": 0.0} | alphas))
+    alphas = {"mixup": 0.0, "cutmix": 0.0} | alphas
+    made = tf.function(lambda rng: sample_mix(rng, batch_size, image_size, **alphas))
     return [Mix(*map(np.asarray, made(tf.constant(column)))) for column in numbers(count).T]
 
 
 @pytest.mark.parametrize("alpha", [0.1, 0.2, 0.5, 1.0, 4.0])
-def test_shares_are_of_the_beta_distribution(alpha: float) -> None:
-    shares = np.asarray(symmetric_beta(*map(tf.constant, numbers(20_000)[:2]), alpha))
-    assert np.isfinite(shares).all()
-    assert 0 <= shares.min() <= shares.max() <= 1
-    at = np.linspace(0.01, 0.99, 99)  # float32 tells little apart next to 1
-    cumulative = (shares[:, None] <= at).mean(axis=0)
-    assert np.abs(cumulative - scipy.stats.beta(alpha, alpha).cdf(at)).max() < 1.95 / np.sqrt(
-        20_000
-    )  # Kolmogorov's 0.1 %
+def test_lam_has_the_beta_distribution(alpha: float) -> None:
+    lam = np.asarray(symmetric_beta(*map(tf.constant, numbers(20_000)[:2]), alpha))
+    assert np.isfinite(lam).all()
+    assert 0 <= lam.min() <= lam.max() <= 1
+    at = np.linspace(0.01, 0.99, 99)  # next to 1, float32 has few values
+    cumulative = (lam[:, None] <= at).mean(axis=0)
+    limit = 1.95 / np.sqrt(20_000)  # Kolmogorov's at 0.1 %
+    assert np.abs(cumulative - scipy.stats.beta(alpha, alpha).cdf(at)).max() < limit
 
 
-def test_the_least_numbers_that_can_be_drawn_give_a_share() -> None:
+def test_the_extreme_random_numbers_give_a_finite_lam() -> None:
     for alpha in (0.01, 1.0, 10.0):
-        share = symmetric_beta(tf.constant([0.0, 0.0, 1.0 - 2**-23]), tf.constant([0.0, 0.25, 0.75]), alpha)
-        assert np.isfinite(share).all()
+        lam = symmetric_beta(tf.constant([0.0, 0.0, 1.0 - 2**-23]), tf.constant([0.0, 0.25, 0.75]), alpha)
+        assert np.isfinite(lam).all()
 
 
-def test_a_partner_is_any_other_place() -> None:
-    found = [int(mix.distance) for mix in mixes(600, mixup=1.0)]
+def test_the_shift_is_uniform_and_never_zero() -> None:
+    found = [int(mix.shift) for mix in mixes(600, mixup=1.0)]
     counts = np.bincount(found, minlength=7)
     assert counts[0] == 0
     assert len(counts) == 7
@@ -44,22 +44,22 @@ def test_a_partner_is_any_other_place() -> None:
 
 
 @pytest.mark.parametrize("kind", ["mixup", "cutmix"])
-def test_the_share_is_the_mean_weight(kind: str) -> None:
+def test_lam_is_the_mean_weight(kind: str) -> None:
     for mix in mixes(100, **{kind: 1.0}):
         assert mix.weights.shape == (16, 16, 1)
-        assert mix.share == pytest.approx(mix.weights.mean(), abs=1e-6)
+        assert mix.lam == pytest.approx(mix.weights.mean(), abs=1e-6)
         assert (len(np.unique(mix.weights)) == 1) or (kind == "cutmix" and set(np.unique(mix.weights)) == {0, 1})
 
 
-def reference_box(share: float, centre: Any, size: int) -> list[float]:
-    """`rand_bbox` of CutMix's own program, with its random numbers given."""
-    cut = int(size * np.sqrt(1.0 - share))
-    middle = [int(at * size) for at in centre]
+def reference_box(lam: float, center: Any, size: int) -> list[float]:
+    """Returns the box of the authors' `rand_bbox`, its random numbers given."""
+    cut = int(size * np.sqrt(1.0 - lam))
+    middle = [int(at * size) for at in center]
     first, last = (np.clip([at + sign * (cut // 2) for at in middle], 0, size) for sign in (-1, 1))
     return [*first, *(last - first)]
 
 
 def test_the_box_is_that_of_the_authors_program() -> None:
-    for share, *centre in np.float64(numbers(300)[:3].T):
-        box = draw_box(tf.constant(np.float32(share)), tf.constant(np.float32(centre)), 48)
-        assert np.asarray(box).tolist() == reference_box(share, centre, 48)
+    for lam, *center in np.float64(numbers(300)[:3].T):
+        box = sample_box(tf.constant(np.float32(lam)), tf.constant(np.float32(center)), 48)
+        assert np.asarray(box).tolist() == reference_box(lam, center, 48)

@@ -1,4 +1,4 @@
-"""The resampling against TensorFlow's own kernel, to the last bit."""
+"""Resampling against TensorFlow's kernel, bit for bit."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tiny_imagenet.augmentation import transforms as projective
-from tiny_imagenet.augmentation.resampling import fetch, resample
+from tiny_imagenet.augmentation.resampling import gather_pixels, resample
 
 BATCH = 24
 
@@ -37,7 +37,7 @@ def transforms(size: int) -> tf.Tensor:
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
 @pytest.mark.parametrize("shape", [(64, 64), (9, 9), (9, 16)])
-def test_it_is_the_kernel_to_the_bit(shape: tuple[int, int], interpolation: str) -> None:
+def test_the_result_equals_the_kernels_bit_for_bit(shape: tuple[int, int], interpolation: str) -> None:
     batch, moves = images(*shape), transforms(max(shape))
     assert np.array_equal(resample(tf.constant(batch), moves, interpolation), kernel(batch, moves, interpolation))
 
@@ -51,16 +51,16 @@ def test_halves_are_rounded_as_the_kernel_rounds_them(interpolation: str) -> Non
     assert np.array_equal(ours, kernel(batch, halves, interpolation))
 
 
-def test_it_can_be_part_of_a_compiled_step() -> None:
+def test_xla_gives_the_same_result() -> None:
     batch, moves = tf.constant(images(16, 16)), transforms(16)
     compiled = tf.function(resample, jit_compile=True)
     assert np.array_equal(compiled(batch, moves, "bilinear"), resample(batch, moves, "bilinear"))
 
 
-def test_images_fetched_by_places_are_rows_and_columns_of_them() -> None:
+def test_gathered_pixels_are_rows_and_columns_of_the_images() -> None:
     batch, rng = images(9, 9), np.random.default_rng(2)
-    indices, places = rng.integers(0, BATCH, 7).astype(np.int32), rng.integers(0, 9, (7, 2, 9)).astype(np.int32)
-    fetched = fetch(tf.constant(batch), tf.constant(indices), tf.constant(places))
-    assert fetched.dtype == tf.float32
-    for image, index, (rows, columns) in zip(fetched, indices, places, strict=True):
+    indices, source_index = rng.integers(0, BATCH, 7).astype(np.int32), rng.integers(0, 9, (7, 2, 9)).astype(np.int32)
+    gathered = gather_pixels(tf.constant(batch), tf.constant(indices), tf.constant(source_index))
+    assert gathered.dtype == tf.float32
+    for image, index, (rows, columns) in zip(gathered, indices, source_index, strict=True):
         assert np.array_equal(image, batch[index][rows][:, columns])

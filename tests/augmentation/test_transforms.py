@@ -1,4 +1,4 @@
-"""The transforms against a reference written from their definition, pixel by pixel."""
+"""Projective transforms against a pixel-by-pixel reference written from their definition."""
 
 from typing import Any
 
@@ -16,23 +16,23 @@ SIZE = 9
 def reference(
     image: np.ndarray, angle: float, shift_x: float, shift_y: float, flip: bool, interpolation: str
 ) -> np.ndarray:
-    """Rotates counter-clockwise about the centre, shifts right and down, mirrors: asks of each pixel where it was."""
+    """Rotates counter-clockwise about the center, shifts right and down, flips: by each output pixel's source."""
     size = len(image)
-    centre = (size - 1) / 2
+    center = (size - 1) / 2
     moved = np.empty_like(image)
     for row in range(size):
         for column in range(size):
             x, y = float(size - 1 - column if flip else column), float(row)
-            right, up = x - shift_x - centre, -(y - shift_y - centre)
+            right, up = x - shift_x - center, -(y - shift_y - center)
             radius, direction = np.hypot(right, up), np.arctan2(up, right)
-            x = centre + radius * np.cos(direction - angle)
-            y = centre - radius * np.sin(direction - angle)
+            x = center + radius * np.cos(direction - angle)
+            y = center - radius * np.sin(direction - angle)
             moved[row, column] = sample(image, x, y, interpolation)
     return moved
 
 
 def sample(image: np.ndarray, x: float, y: float, interpolation: str) -> np.ndarray:
-    """Returns the colour at a place; outside the image, that of its nearest place inside."""
+    """Returns the color at a point; outside the image, that of the nearest point inside."""
     last = len(image) - 1
     x, y = min(max(x, 0.0), last), min(max(y, 0.0), last)
     if interpolation == "nearest":
@@ -68,20 +68,22 @@ def warped(batch: np.ndarray, matrices: tf.Tensor, interpolation: str = "bilinea
         pytest.param(-2.0, 0.0, 0.0, False, id="rotation clockwise, far"),
         pytest.param(0.0, 2.3, 0.0, False, id="shift right"),
         pytest.param(0.0, 0.0, -3.6, False, id="shift up"),
-        pytest.param(0.0, 0.0, 0.0, True, id="mirror"),
+        pytest.param(0.0, 0.0, 0.0, True, id="flip"),
         pytest.param(0.25, 1.7, -0.6, False, id="rotation and shift"),
-        pytest.param(0.25, 1.7, -0.6, True, id="rotation, shift and mirror"),
+        pytest.param(0.25, 1.7, -0.6, True, id="rotation, shift and flip"),
     ],
 )
 @pytest.mark.parametrize("interpolation", ["bilinear", "nearest"])
-def test_a_move_is_the_reference(angle: float, shift_x: float, shift_y: float, flip: bool, interpolation: str) -> None:
+def test_a_transform_equals_the_reference(
+    angle: float, shift_x: float, shift_y: float, flip: bool, interpolation: str
+) -> None:
     batch = images(3)
     ours = moved(batch, angle, shift_x, shift_y, flip, interpolation)
     theirs = [reference(image, angle, shift_x, shift_y, flip, interpolation) for image in batch]
     assert np.abs(ours - theirs).max() < 0.01
 
 
-def test_each_image_of_a_batch_has_its_own_move() -> None:
+def test_each_image_of_a_batch_has_its_own_transform() -> None:
     rng = np.random.default_rng(1)
     batch, angle, flip = images(8), rng.uniform(-0.4, 0.4, 8), rng.random(8) < 0.5
     shift_x, shift_y = rng.uniform(-2, 2, (2, 8))
@@ -90,7 +92,7 @@ def test_each_image_of_a_batch_has_its_own_move() -> None:
     assert np.abs(ours - theirs).max() < 0.01
 
 
-def test_moves_that_are_plain_to_see() -> None:
+def test_transforms_whose_result_is_obvious() -> None:
     image = images(1)
     assert np.array_equal(moved(image, 0, 0, 0, False), image)
     assert np.array_equal(moved(image, 0, 0, 0, True), image[:, :, ::-1])
@@ -102,16 +104,16 @@ def test_moves_that_are_plain_to_see() -> None:
     assert np.abs(quarter - np.rot90(image, axes=(1, 2))).max() < 0.01  # rot90 turns counter-clockwise
 
 
-def test_a_shift_comes_after_a_turn_that_stands_before_it() -> None:
+def test_a_product_applies_its_left_factor_first() -> None:
     image, one = images(1), tf.ones(1)
-    turned = transforms.projective_transforms(one * (np.pi / 2), one * 0, one * 0, tf.constant([False]), SIZE)
-    both = warped(image, turned @ transforms.shift(one * 2, -one))
+    rotated = transforms.projective_transforms(one * (np.pi / 2), one * 0, one * 0, tf.constant([False]), SIZE)
+    both = warped(image, rotated @ transforms.shift(one * 2, -one))
     expected = np.rot90(image, axes=(1, 2))[:, 1:, :-2]
     assert np.abs(both[:, :-1, 2:] - expected).max() < 0.01
 
 
-def test_a_crop_is_what_pillow_cuts_out_and_scales() -> None:
-    """Pillow knows nothing of what lies outside the box: its outermost pixels are compared where ours need none."""
+def test_a_crop_equals_pillows_resized_box() -> None:
+    """Pillow ignores pixels outside the box, so a margin is left out where ours interpolate with them."""
     rng = np.random.default_rng(2)
     batch = rng.integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
     boxes = np.float32(

@@ -1,4 +1,4 @@
-"""The command that finds altered objects in DVC's cache."""
+"""`tiny-imagenet check-cache` finds corrupt objects in DVC's cache, and with --remove removes them."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 from dvc.repo import Repo
 
-from tiny_imagenet.cli.check_cache import main, read_repository
-from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.cli.check_cache import read_repository
 
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Returns a DVC repository with a file, and a folder of two files, one of them empty."""
+    """Makes a DVC repository with a file, and a folder of two files, one of them empty."""
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "folder"
     folder.mkdir()
@@ -31,17 +30,18 @@ def overwrite(root: Path, output: str, content: bytes) -> Path:
     path = cache / name[:2] / name[2:]
     path.chmod(0o644)
     path.write_bytes(content)
-    path.chmod(0o444)  # as DVC protects its objects: it would read anew what is not
+    path.chmod(0o444)  # as DVC protects its objects; it computes the MD5 of writable ones again
     return path
 
 
-def test_a_whole_cache(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["--root", str(root)])
-    assert capsys.readouterr().out.endswith("files/md5: 4 objects, all whole\n")
+def test_an_intact_cache(root: Path, run) -> None:
+    status, out, _ = run("check-cache", "--root", root)
+    assert status == 0
+    assert out.endswith("files/md5: 4 objects, all intact\n")
 
 
 @pytest.mark.parametrize(
-    ("output", "content", "told"),
+    ("output", "content", "named"),
     [
         ("file", b"a m0del", "file"),
         ("file", b"", "file"),
@@ -51,36 +51,33 @@ def test_a_whole_cache(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
         ("folder", b"no JSON", "folder"),
     ],
 )
-def test_what_was_overwritten_is_named(
-    root: Path, capsys: pytest.CaptureFixture[str], output: str, content: bytes, told: str
-) -> None:
+def test_a_corrupt_object_is_named_by_its_output(root: Path, run, output: str, content: bytes, named: str) -> None:
     path = overwrite(root, output, content)
-    with pytest.raises(PipelineError, match="1 of 4 objects are not what they were; take them away with --remove"):
-        main(["--root", str(root)])
-    assert capsys.readouterr().out == f"{path}: {told}\n"
+    status, out, err = run("check-cache", "--root", root)
+    assert (status, out) == (1, f"{path}: {named}\n")
+    assert err.startswith("error: check-cache: ")
+    assert err.endswith("files/md5: 1 of 4 objects are corrupt; remove them with --remove\n")
     assert path.exists()
 
 
-def test_removed_it_can_be_made_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_removed_object_can_be_restored(root: Path, run) -> None:
     path = overwrite(root, "file", b"other")
-    with pytest.raises(PipelineError, match="dvc repro"):
-        main(["--root", str(root), "--remove"])
+    status, _, err = run("check-cache", "--root", root, "--remove")
+    assert status == 1
+    assert err.endswith("1 of 4 objects are corrupt; run `dvc fetch` or `dvc repro` to restore them\n")
     assert not path.exists()
     with Repo(str(root)) as repo:
         repo.add([str(root / "file")])
-    capsys.readouterr()
-    main(["--root", str(root)])
-    assert capsys.readouterr().out.endswith("4 objects, all whole\n")
+    assert run("check-cache", "--root", root).out.endswith("4 objects, all intact\n")
 
 
-def test_an_object_of_another_commit(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_object_of_another_commit(root: Path, run) -> None:
     path = overwrite(root, "file", b"other")
     (root / "file.dvc").unlink()
-    with pytest.raises(PipelineError):
-        main(["--root", str(root)])
-    assert capsys.readouterr().out == f"{path}: no output of this commit\n"
+    assert run("check-cache", "--root", root)[:2] == (1, f"{path}: no output of this commit\n")
 
 
-def test_without_a_repository(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="name a checkout with --root"):
-        main(["--root", str(tmp_path)])
+def test_without_a_repository(tmp_path: Path, run) -> None:
+    status, _, err = run("check-cache", "--root", tmp_path)
+    assert status == 2
+    assert err.endswith("; name a checkout with --root\n")

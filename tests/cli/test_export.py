@@ -1,4 +1,4 @@
-"""What is handed on answers as the trained model does, says how to be opened, and is whole or absent."""
+"""`tiny-imagenet export`: exported files predict as the trained model, and are written all or none."""
 
 import csv
 import dataclasses
@@ -16,7 +16,7 @@ from tests.support.tiny_records import CLASSES, REPOSITORY
 
 from tiny_imagenet.cli import export
 from tiny_imagenet.cli.export_formats import FORMATS, as_float32
-from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.training.model import build_model
 
 IMAGES = np.random.default_rng(0).uniform(0, 255, (5, 32, 32, 3)).astype(np.float32)
@@ -39,7 +39,7 @@ def project(trained: Path, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("architecture", [RESNET, VGG], ids=["resnet", "vgg"])
 @pytest.mark.parametrize("name", FORMATS)
-def test_each_format_gives_the_models_answers(tmp_path: Path, name: str, architecture: dict) -> None:
+def test_each_format_predicts_as_the_model(tmp_path: Path, name: str, architecture: dict) -> None:
     model, form = build(architecture), FORMATS[name]
     form.write(model, tmp_path / form.file, 32)
     predict = form.open(tmp_path / form.file)
@@ -50,25 +50,26 @@ def test_each_format_gives_the_models_answers(tmp_path: Path, name: str, archite
 
 
 @pytest.mark.parametrize("architecture", [RESNET, VGG], ids=["resnet", "vgg"])
-def test_a_model_of_mixed_precision_is_handed_on_in_float32(tmp_path: Path, architecture: dict) -> None:
-    mixed, plain = build(architecture, "mixed_bfloat16"), build(architecture)
+def test_a_mixed_precision_model_is_exported_in_float32(tmp_path: Path, architecture: dict) -> None:
+    mixed, float32 = build(architecture, "mixed_bfloat16"), build(architecture)
     assert "bfloat16" in {layer.compute_dtype for layer in mixed.layers}
-    plain.set_weights(mixed.get_weights())
+    float32.set_weights(mixed.get_weights())
     model = as_float32(mixed)
-    np.testing.assert_array_equal(model(IMAGES), plain(IMAGES))
+    np.testing.assert_array_equal(model(IMAGES), float32(IMAGES))
     form = FORMATS["tflite"]
     form.write(model, tmp_path / form.file, 32)
-    np.testing.assert_allclose(form.open(tmp_path / form.file)(IMAGES), plain(IMAGES), atol=1e-5)
-    assert as_float32(plain) is plain
+    np.testing.assert_allclose(form.open(tmp_path / form.file)(IMAGES), float32(IMAGES), atol=1e-5)
+    assert as_float32(float32) is float32
 
 
-def test_the_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert export.main(["tiny", "--root", str(project)]) == 0
+def test_the_folder(project: Path, run) -> None:
+    status, out, err = run("export", "tiny", "--root", project)
+    assert (status, err) == (0, "tiny: loading the model ...\n")
     folder = project / "exports" / "tiny"
     names = {path.name for path in folder.iterdir()}
     assert names == {"README.md", "classes.csv", "model.keras", "model.tflite", "saved_model"}
     page = (folder / "README.md").read_text()
-    assert capsys.readouterr().out == page
+    assert out == page
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in page.splitlines() if line.startswith("|")]
     assert [row[0] for row in rows[2:]] == [form.file for form in FORMATS.values()]
     for file, megabytes, milliseconds, speed, difference in rows[2:]:
@@ -83,23 +84,31 @@ def test_the_folder(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found == [(str(label), each.wnid, each.words) for label, each in enumerate(CLASSES)]
 
 
-def test_the_page_says_that_flips_were_averaged(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("flip_tta", [True, False])
+def test_the_readme_mentions_flip_tta(project: Path, run, flip_tta: bool) -> None:
     path = project / "metrics" / "tiny" / "training.json"
-    about = json.loads(path.read_text())
-    for flip_averaging in (True, False):
-        path.write_text(json.dumps(about | {"flip_averaging": flip_averaging}))
-        export.main(["tiny", "--root", str(project), "--format", "keras"])
-        assert ("mirror image" in capsys.readouterr().out) is flip_averaging
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"flip_tta": flip_tta}))
+    out = run("export", "tiny", "--root", project, "--format", "keras").out
+    paragraph = out.partition("# tiny\n\n")[2].partition("\n\n")[0].splitlines()
+    assert len(paragraph) == 3 + flip_tta
+    assert ("mirror image" in paragraph[-1]) is flip_tta
 
 
-def test_only_what_was_asked_for(project: Path) -> None:
-    export.main(["tiny", "--root", str(project), "--format", "saved_model", "keras"])
+def test_the_readme_mentions_the_conversion_to_float32(project: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "bfloat16" not in run("export", "tiny", "--root", project, "--format", "keras").out
+    monkeypatch.setattr(export, "as_float32", keras.models.clone_model)
+    out = run("export", "tiny", "--root", project, "--format", "keras").out
+    assert "val images, both in float32\n(it was trained in mixed_bfloat16). tensorflow " in out
+
+
+def test_only_the_requested_formats_are_written(project: Path, run) -> None:
+    run("export", "tiny", "--root", project, "--format", "saved_model", "keras")
     names = {path.name for path in (project / "exports" / "tiny").iterdir()}
     assert names == {"README.md", "classes.csv", "model.keras", "saved_model"}
 
 
-def test_a_file_that_answers_differently_is_not_published(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    export.main(["tiny", "--root", str(project), "--format", "keras"])
+def test_a_file_that_predicts_differently_is_not_published(project: Path, run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("export", "tiny", "--root", project, "--format", "keras")
     before = (project / "exports" / "tiny" / "README.md").read_bytes()
 
     def write_wrong(model: keras.Model, path: Path, image_size: int) -> None:
@@ -108,28 +117,31 @@ def test_a_file_that_answers_differently_is_not_published(project: Path, monkeyp
         other.save(path)
 
     monkeypatch.setitem(FORMATS, "keras", dataclasses.replace(FORMATS["keras"], write=write_wrong))
-    with pytest.raises(PipelineError, match=r"model.keras: answers differently from the trained model"):
-        export.main(["tiny", "--root", str(project), "--format", "keras"])
+    status, _, err = run("export", "tiny", "--root", project, "--format", "keras")
+    assert status == 1
+    assert err.splitlines()[-1].startswith(
+        "error: export: model.keras: predictions differ from the trained model's (by "
+    )
     assert [path.name for path in (project / "exports").iterdir()] == ["tiny"]
     assert (project / "exports" / "tiny" / "README.md").read_bytes() == before
 
 
-def test_what_the_converter_cannot_do_is_told(tmp_path: Path) -> None:
+def test_a_failed_conversion_is_one_line(tmp_path: Path) -> None:
     model = build(VGG, "mixed_bfloat16")
     with pytest.raises(PipelineError, match=r"model.tflite: cannot be converted .*; leave tflite out"):
         FORMATS["tflite"].write(model, tmp_path / "model.tflite", 32)
 
 
-def test_no_such_model(project: Path) -> None:
-    with pytest.raises(InputError, match="no such trained model; did you mean 'tiny'"):
-        export.main(["tinny", "--root", str(project)])
+def test_no_such_model(project: Path, run) -> None:
+    status, _, err = run("export", "tinny", "--root", project)
+    assert status == 2
+    assert err.endswith("no such trained model; did you mean 'tiny'?\n")
 
 
-def test_a_wrong_argument_does_not_cost_tensorflows_import(project: Path) -> None:
-    for words in (["tinny"], ["tiny", "--format", "onnx"]):
-        code = "import atexit, runpy, sys; atexit.register(lambda: print({'tensorflow', 'keras'} & {*sys.modules}));"
-        code += "runpy.run_module('tiny_imagenet.cli.export', run_name='__main__', alter_sys=True)"
-        command = [sys.executable, "-c", code, "--root", project, *words]
-        result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY / "src")
-        assert (result.returncode, result.stdout) == (2, "set()\n")
-        assert "Traceback" not in result.stderr
+def test_a_wrong_name_does_not_import_tensorflow(project: Path) -> None:
+    code = "import atexit, runpy, sys; atexit.register(lambda: print({'tensorflow', 'keras'} & {*sys.modules}));"
+    code += "runpy.run_module('tiny_imagenet', run_name='__main__', alter_sys=True)"
+    command = [sys.executable, "-c", code, "export", "--root", project, "tinny"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY / "src")
+    assert (result.returncode, result.stdout) == (2, "set()\n")
+    assert result.stderr.startswith("error: export: ")

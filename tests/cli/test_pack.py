@@ -1,4 +1,4 @@
-"""Folders of pictures become an archive that the pipeline takes, the same bytes each time, or one line says why not."""
+"""`tiny-imagenet pack` makes an archive that the pipeline reads, with the same bytes each time."""
 
 import os
 import re
@@ -11,10 +11,9 @@ import pytest
 import yaml
 from tests.support.tiny_records import shrunk_params, write_params
 
-from tiny_imagenet.archive.zip_archive import Archive, verify
-from tiny_imagenet.cli.pack import main
+from tiny_imagenet.archive.verification import verify
+from tiny_imagenet.archive.zip_archive import Archive
 from tiny_imagenet.cli.pictures import read_picture
-from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.records.jpeg import decode
 from tiny_imagenet.records.splits import load_dataset
@@ -32,7 +31,7 @@ def picture(seed: int, mode: str = "RGB") -> PIL.Image.Image:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Three classes of pictures of many kinds, and things that lie about in such folders."""
+    """Writes three classes of pictures in many formats, and unrelated files beside them."""
     folder, seed = tmp_path / "pictures", 0
     kinds = [("RGB", "jpg"), ("RGBA", "png"), ("L", "jpeg"), ("P", "gif"), ("CMYK", "JPG")]
     for name, count in COUNTS.items():
@@ -48,12 +47,13 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def pack(*words: object) -> int:
-    return main([*map(str, words), "--image-size", str(SIZE)])
+@pytest.fixture
+def pack(run):
+    return lambda *words: run("pack", *words, "--image-size", SIZE)
 
 
-def test_the_archive_is_what_the_pipeline_takes(folder: Path, tmp_path: Path) -> None:
-    assert pack(folder, tmp_path / "mine.zip", "--val-fraction", 0.2) == 0
+def test_preprocess_reads_the_archive(folder: Path, tmp_path: Path, pack) -> None:
+    assert pack(folder, tmp_path / "mine.zip", "--val-fraction", 0.2).status == 0
     with Archive(tmp_path / "mine.zip") as archive:
         dataset = load_dataset(archive)
         names = [image.name for images in dataset.splits.values() for image in images]
@@ -71,7 +71,7 @@ def test_the_archive_is_what_the_pipeline_takes(folder: Path, tmp_path: Path) ->
     assert counts == {"train": [4, 8, 1], "val": [1, 2, 1]}
 
 
-def test_the_images_are_what_predict_would_see(folder: Path, tmp_path: Path) -> None:
+def test_the_images_are_those_that_predict_reads(folder: Path, tmp_path: Path, pack) -> None:
     pack(folder, tmp_path / "mine.zip")
     paths = sorted(path for path in (folder / "cats").rglob("photo*"))
     pictures = np.stack([read_picture(path, SIZE) for path in paths]).astype(int)
@@ -80,11 +80,11 @@ def test_the_images_are_what_predict_would_see(folder: Path, tmp_path: Path) -> 
         images = [image for split in dataset.splits.values() for image in split if image.label == 1]
         pixels, _ = decode([archive.read(image.name) for image in images], ["image"] * len(images), SIZE)
     nearest = [int(np.abs(pictures - each).mean(axis=(1, 2, 3)).argmin()) for each in pixels]
-    assert sorted(nearest) == list(range(COUNTS["cats"]))  # each picture is there, once
+    assert sorted(nearest) == list(range(COUNTS["cats"]))  # each picture, once
     assert max(np.abs(pictures[at] - each).mean() for at, each in zip(nearest, pixels, strict=True)) < 5
 
 
-def test_the_same_pictures_make_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+def test_equal_pictures_give_equal_bytes(folder: Path, tmp_path: Path, pack) -> None:
     first, again, other = (tmp_path / name for name in ("first.zip", "again.zip", "other.zip"))
     pack(folder, first)
     for path in folder.rglob("*"):
@@ -96,9 +96,8 @@ def test_the_same_pictures_make_the_same_bytes(folder: Path, tmp_path: Path) -> 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["again.zip", "first.zip", "other.zip", "pictures"]
 
 
-def test_the_advice_is_right(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pack(folder, tmp_path / "my pictures.zip")
-    out = capsys.readouterr().out
+def test_the_printed_lines_work_in_params_yaml(folder: Path, tmp_path: Path, pack) -> None:
+    out = pack(folder, tmp_path / "my pictures.zip").out
     lines = re.search(r"^( +my-pictures:\n +sha256: [0-9a-f]{64}\n)", out, re.MULTILINE).group(1)
     params = shrunk_params(dataset="my-pictures")
     params["datasets"] |= yaml.safe_load(lines)
@@ -109,17 +108,16 @@ def test_the_advice_is_right(folder: Path, tmp_path: Path, capsys: pytest.Captur
     assert f"TINY_IMAGENET_ARCHIVE='{tmp_path / 'my pictures.zip'}' dvc exp run -S dataset=my-pictures" in out
 
 
-def test_the_name_is_one_that_params_yaml_takes(folder: Path, tmp_path: Path, capsys) -> None:
+def test_the_name_is_valid_in_params_yaml(folder: Path, tmp_path: Path, pack) -> None:
     for file, name in (
         ("2024.zip", "dataset-2024"),
         ("Äpfel & Birnen.zip", "dataset--pfel-Birnen"),
         ("a.b.zip", "a.b"),
     ):
-        pack(folder, tmp_path / file)
-        assert f"\n  {name}:\n" in capsys.readouterr().out
+        assert f"\n  {name}:\n" in pack(folder, tmp_path / file).out
 
 
-def test_a_val_folder_of_ones_own(folder: Path, tmp_path: Path) -> None:
+def test_a_separate_val_folder(folder: Path, tmp_path: Path, pack) -> None:
     for name in ("cats", "n01443537"):
         (tmp_path / "val" / name).mkdir(parents=True)
         picture(99).save(tmp_path / "val" / name / "a.png")
@@ -130,17 +128,16 @@ def test_a_val_folder_of_ones_own(folder: Path, tmp_path: Path) -> None:
     assert len(splits["train"]) == sum(COUNTS.values())
 
 
-def test_every_file_that_is_no_picture_is_told(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_unreadable_picture_is_reported(folder: Path, tmp_path: Path, pack) -> None:
     broken = [folder / "cats" / "a.png", folder / "n01443537" / "b.jpg"]
     for path in broken:
         path.write_bytes(b"no picture")
     (tmp_path / "mine.zip").write_bytes(b"former")
-    with pytest.raises(InputError, match=r"^2 of 19 files: cannot be read, see above"):
-        pack(folder, tmp_path / "mine.zip")
-    told = capsys.readouterr().err.splitlines()
-    assert sorted(line.split(": ")[2] for line in told) == [str(path) for path in broken]
+    status, _, err = pack(folder, tmp_path / "mine.zip")
+    *errors, last = err.splitlines()
+    assert status == 2
+    assert sorted(line.split(": ")[2] for line in errors) == [str(path) for path in broken]
+    assert last == "error: pack: 2 of 19 files: cannot be read, see above; remove or replace them"
     assert (tmp_path / "mine.zip").read_bytes() == b"former"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.zip", "pictures"]
 
@@ -150,33 +147,35 @@ def test_every_file_that_is_no_picture_is_told(
     [
         (lambda folder: (folder / "empty").mkdir(), [], "empty: holds no picture"),
         (lambda folder: [path.unlink() for path in (folder / "n01443537" / "more").iterdir()], [], "a single picture"),
-        (lambda folder: None, ["--val-fraction", "1"], "--val-fraction: is 1.0; choose more than 0 and less than 1"),
+        (lambda folder: None, ["--val-fraction", "1"], "--val-fraction: is 1.0; choose a number between 0 and 1"),
         (lambda folder: None, ["--val-fraction", "nan"], "--val-fraction: is nan"),
         (lambda folder: None, ["--image-size", "0"], "--image-size: is 0; choose 1 to 2048"),
         (lambda folder: None, ["--seed", "-1"], "--seed: is -1"),
-        (lambda folder: None, ["--val", "absent"], "absent: is no folder"),
+        (lambda folder: None, ["--val", "absent"], "absent: is not a folder"),
         (lambda folder: (folder.parent / "mine.zip").mkdir(), [], "mine.zip: cannot be written"),
     ],
 )
-def test_what_cannot_be_packed(folder: Path, tmp_path: Path, spoil, words, message) -> None:
+def test_wrong_input(folder: Path, tmp_path: Path, run, spoil, words, message) -> None:
     spoil(folder)
-    with pytest.raises(PipelineError) as caught:
-        main([str(folder), str(tmp_path / "mine.zip"), *words])
-    assert message in str(caught.value)
+    status, out, err = run("pack", folder, tmp_path / "mine.zip", *words)
+    assert (status, out) == (1 if "cannot be written" in message else 2, "")
+    assert message in err
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
 
 
-def test_what_is_no_folder_of_class_folders(folder: Path, tmp_path: Path) -> None:
+def test_a_wrong_folder(folder: Path, tmp_path: Path, pack) -> None:
     for wrong in (folder / "cats", folder / "notes.txt", tmp_path / "absent"):
-        with pytest.raises(InputError, match=r"is no folder|fewer than two class folders"):
-            pack(wrong, tmp_path / "mine.zip")
+        status, _, err = pack(wrong, tmp_path / "mine.zip")
+        assert status == 2
+        assert re.search(r"is not a folder|fewer than two class folders", err)
     (tmp_path / "val" / "mice").mkdir(parents=True)
     picture(1).save(tmp_path / "val" / "mice" / "a.png")
-    with pytest.raises(InputError, match="mice: is no class of"):
-        pack(folder, tmp_path / "mine.zip", "--val", tmp_path / "val")
+    status, _, err = pack(folder, tmp_path / "mine.zip", "--val", tmp_path / "val")
+    assert status == 2
+    assert "mice: is not a class of" in err
 
 
-def test_the_zip_is_plain(folder: Path, tmp_path: Path) -> None:
+def test_members_are_stored_uncompressed_with_a_fixed_date(folder: Path, tmp_path: Path, pack) -> None:
     pack(folder, tmp_path / "mine.zip")
     with zipfile.ZipFile(tmp_path / "mine.zip") as archive:
         infos = archive.infolist()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.files import atomic_directory, atomic_write, sha256_of, write_csv, write_json
 
 
 def test_a_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
@@ -62,3 +63,32 @@ def test_the_digest_is_that_of_the_whole_file(tmp_path: Path) -> None:
     data = bytes(range(256)) * 20_000  # more than a block
     (tmp_path / "a").write_bytes(data)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(data).hexdigest()
+
+
+def test_a_directory_is_replaced_atomically(tmp_path: Path) -> None:
+    path = tmp_path / "records"
+    with atomic_directory(path) as temporary:
+        (temporary / "a").write_text("first")
+    leftover = tmp_path / ".temporary-records"
+    leftover.mkdir()
+    (leftover / "half").write_text("of a killed run")
+    with atomic_directory(path) as temporary:
+        assert list(temporary.iterdir()) == []
+        (temporary / "b").write_text("second")
+    assert [item.name for item in path.iterdir()] == ["b"]
+
+    def fail() -> None:
+        with atomic_directory(path) as temporary:
+            (temporary / "c").write_text("third")
+            raise InputError("x", "is wrong", "correct it")
+
+    with pytest.raises(InputError):
+        fail()
+    assert [item.name for item in tmp_path.iterdir()] == ["records"]
+    assert (path / "b").read_text() == "second"
+
+
+def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PipelineError, match="file"), atomic_directory(tmp_path / "file" / "records"):
+        pass

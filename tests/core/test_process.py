@@ -38,7 +38,8 @@ def test_a_full_disk_is_one_line_wherever_it_was_met(capfd: pytest.CaptureFixtur
     with pytest.raises(SystemExit) as ended, stage_process("report"), full.open("w", buffering=1) as file:
         file.write("a line\n")
     assert ended.value.code == 1
-    assert capfd.readouterr() == ("", "error: report: the disk: is full; free some space (docs/operations.md)\n")
+    line = "error: report: disk: no space left on device; free some space (docs/operations.md)\n"
+    assert capfd.readouterr() == ("", line)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), PermissionError(errno.EACCES, "denied", "x")])

@@ -1,14 +1,13 @@
-"""The metrics against scikit-learn's, and where there is none against plain loops."""
+"""The metrics of an evaluation against scikit-learn, and where it has none against plain loops."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from sklearn.metrics import accuracy_score, confusion_matrix, log_loss, top_k_accuracy_score
+from sklearn.metrics import confusion_matrix
 
-from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.dataset.classes import Class
-from tiny_imagenet.scoring import metrics as evaluation
+from tiny_imagenet.evaluation import metrics
+from tiny_imagenet.scoring.metrics import score, top_k_accuracy
 
 IMAGES, CLASSES = 500, 12
 
@@ -30,69 +29,41 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return exponentials / exponentials.sum(axis=1, keepdims=True)
 
 
-def test_score_is_scikit_learns(logits: np.ndarray, labels: np.ndarray) -> None:
-    every = list(range(CLASSES))
-    scores = evaluation.score(logits, labels)
-    assert scores["loss"] == pytest.approx(log_loss(labels, softmax(logits), labels=every), rel=1e-9)
-    assert scores["top_1_accuracy"] == accuracy_score(labels, logits.argmax(axis=1))
-    assert scores["top_5_accuracy"] == pytest.approx(top_k_accuracy_score(labels, logits, k=5, labels=every), rel=1e-12)
-    assert 0.3 < scores["top_1_accuracy"] < scores["top_5_accuracy"] < 1
+def test_an_evaluation_has_all_metrics(logits: np.ndarray, labels: np.ndarray) -> None:
+    scores = metrics.evaluate(logits, labels, regularization_loss=0.75, bins=15)
+    assert set(scores) == {metric.key for metric in metrics.METRICS}
+    assert scores | score(logits, labels) == scores
+    assert scores["objective"] == scores["loss"] + 0.75
+    assert scores["ece"] == metrics.calibration(logits, labels, 15)[0]
 
 
-def test_score_is_tensorflows_also_where_logits_are_equal() -> None:
-    rng = np.random.default_rng(2)
-    logits, labels = rng.integers(0, 3, (400, 8)).astype(np.float32), rng.integers(0, 8, 400).astype(np.int32)
-    scores = evaluation.score(logits, labels)
-    for k in (1, 5):
-        expected = tf.math.in_top_k(labels, logits, k).numpy().mean()
-        assert scores[f"top_{k}_accuracy"] == pytest.approx(expected)
+def test_a_metric_added_to_the_table_is_evaluated(
+    monkeypatch: pytest.MonkeyPatch, logits: np.ndarray, labels: np.ndarray
+) -> None:
+    before = metrics.evaluate(logits, labels, regularization_loss=0.0, bins=15)
+    monkeypatch.setattr(metrics, "EVALUATION_METRICS", (*metrics.EVALUATION_METRICS, top_k_accuracy(10)))
+    scores = metrics.evaluate(logits, labels, regularization_loss=0.0, bins=15)
+    expected = tf.math.in_top_k(labels, logits, 10).numpy().mean()
+    assert scores.pop("top_10_accuracy") == pytest.approx(expected)
+    assert scores == before
+    assert before["top_5_accuracy"] < expected < 1
 
 
-def test_among_equals_the_true_class_comes_first() -> None:
-    assert evaluation.true_class_rank(np.zeros((3, 4)), np.array([0, 2, 3])).tolist() == [0, 0, 0]
-    assert evaluation.true_class_rank(np.array([[1.0, 2.0, 2.0, 0.0]]), np.array([0])).tolist() == [2]
-
-
-def test_with_fewer_than_five_classes_all_are_in_the_top_five() -> None:
-    logits, labels = np.float32([[3, 2, 1], [3, 2, 1], [3, 2, 1]]), np.array([0, 1, 2])
-    assert evaluation.score(logits, labels) == {
-        "loss": pytest.approx(log_loss(labels, softmax(logits))),
-        "top_1_accuracy": 1 / 3,
-        "top_5_accuracy": 1.0,
-    }
-    assert evaluation.top_predictions(logits)[0].tolist() == [[0, 1, 2]] * 3
-
-
-def test_a_row_with_nothing_but_nan_counts_as_wrong() -> None:
-    logits = np.zeros((2, 10))
-    logits[0] = np.nan
-    scores = evaluation.score(logits, np.array([0, 0]))
-    assert (scores["top_1_accuracy"], scores["top_5_accuracy"]) == (0.5, 0.5)
-    assert np.isnan(scores["loss"])
-
-
-def test_huge_logits_do_not_overflow() -> None:
-    logits = np.float32([[1e4, 0, -1e4], [-3e38, 3e38, 0]])
-    with np.errstate(over="raise", invalid="raise"):
-        scores = evaluation.score(logits, np.array([1, 1]))
-    assert scores["loss"] == pytest.approx(5e3)
-
-
-def test_top_predictions_are_the_likeliest_best_first(logits: np.ndarray) -> None:
-    classes, probabilities = evaluation.top_predictions(logits)
+def test_top_predictions_are_the_likeliest_classes_in_order(logits: np.ndarray) -> None:
+    classes, probabilities = metrics.top_predictions(logits)
     assert (classes.dtype, probabilities.dtype) == (np.int32, np.float32)
-    for row, chosen, chances, expected in zip(logits, classes, probabilities, softmax(logits), strict=True):
+    for row, chosen, probabilities_of, expected in zip(logits, classes, probabilities, softmax(logits), strict=True):
         best = sorted(range(CLASSES), key=lambda label: (-row[label], label))[:5]
         assert chosen.tolist() == best
-        np.testing.assert_allclose(chances, expected[best], rtol=1e-5)
+        np.testing.assert_allclose(probabilities_of, expected[best], rtol=1e-5)
 
 
 @pytest.mark.parametrize("bins", [1, 10, 15])
-def test_calibration_is_its_definition(logits: np.ndarray, labels: np.ndarray, bins: int) -> None:
-    error, rows = evaluation.calibration(logits, labels, bins)
-    chances = softmax(logits)
+def test_calibration_equals_its_definition(logits: np.ndarray, labels: np.ndarray, bins: int) -> None:
+    error, rows = metrics.calibration(logits, labels, bins)
+    probabilities_of = softmax(logits)
     held: list[list[tuple[float, bool]]] = [[] for _ in range(bins)]
-    for row, label in zip(chances, labels, strict=True):
+    for row, label in zip(probabilities_of, labels, strict=True):
         confidence = float(row.max())
         place = next(i for i in range(bins) if confidence <= (i + 1) / bins)
         held[place].append((confidence, int(row.argmax()) == label))
@@ -112,16 +83,18 @@ def test_calibration_is_its_definition(logits: np.ndarray, labels: np.ndarray, b
 
 def test_calibration_at_its_extremes() -> None:
     certain = np.float32([[100, 0], [100, 0], [0, 100], [0, 100]])
-    assert evaluation.calibration(certain, np.array([0, 0, 1, 1]), 10)[0] == pytest.approx(0)
-    error, rows = evaluation.calibration(certain, np.array([1, 1, 0, 0]), 10)
+    assert metrics.calibration(certain, np.array([0, 0, 1, 1]), 10)[0] == pytest.approx(0)
+    error, rows = metrics.calibration(certain, np.array([1, 1, 0, 0]), 10)
     assert error == pytest.approx(1)
     assert rows[9]["num_images"] == 4
 
 
-def test_per_class_is_scikit_learns_confusion_matrix(logits: np.ndarray, labels: np.ndarray) -> None:
+def test_accuracies_per_class_follow_from_scikit_learns_confusion_matrix(
+    logits: np.ndarray, labels: np.ndarray
+) -> None:
     classes = [Class(f"n{label}", f"word {label}") for label in range(CLASSES)]
     matrix = confusion_matrix(labels, logits.argmax(axis=1), labels=range(CLASSES))
-    rows = evaluation.per_class(logits, labels, classes)
+    rows = metrics.per_class(logits, labels, classes)
     in_top_5 = tf.math.in_top_k(labels, logits, 5).numpy()
     assert [(row["wnid"], row["words"]) for row in rows] == [(each.wnid, each.words) for each in classes]
     for label, row in enumerate(rows):
@@ -144,20 +117,16 @@ def test_per_class_is_scikit_learns_confusion_matrix(logits: np.ndarray, labels:
 
 def test_a_class_without_images_or_mistakes_has_blank_cells() -> None:
     classes = [Class("n0", "a"), Class("n1", "b")]
-    right, absent = evaluation.per_class(np.float32([[1, 0], [1, 0]]), np.array([0, 0]), classes)
+    right, absent = metrics.per_class(np.float32([[1, 0], [1, 0]]), np.array([0, 0]), classes)
     assert (right["top_1_accuracy"], right["most_confused_with"], right["most_confused_count"]) == (1, "", 0)
     assert (absent["num_images"], absent["top_1_accuracy"], absent["top_5_accuracy"]) == (0, "", "")
 
 
-def test_the_regularization_loss_is_the_models_losses() -> None:
-    images = keras.Input((2,))
-    model = keras.Model(images, keras.layers.Dense(2, kernel_regularizer=keras.regularizers.L2(0.1))(images))
-    model.set_weights([np.float32([[1, 2], [3, 4]]), np.float32([5, 6])])
-    assert evaluation.regularization_loss(model) == pytest.approx(3.0)
+def test_with_fewer_than_five_classes_all_are_predicted() -> None:
+    assert metrics.top_predictions(np.float32([[3, 2, 1]] * 3))[0].tolist() == [[0, 1, 2]] * 3
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
-def test_a_result_that_is_not_finite_is_not_published(value: float) -> None:
-    evaluation.require_finite({"loss": 1.0, "num_images": 3, "model": "vgg"}, "models.vgg")
-    with pytest.raises(PipelineError, match=rf"models\.vgg: loss is {value}; lower `lr` and train again"):
-        evaluation.require_finite({"num_images": 3, "loss": value}, "models.vgg")
+def test_the_confusion_matrix_is_scikit_learns(logits: np.ndarray, labels: np.ndarray) -> None:
+    guesses = logits.argmax(axis=1)
+    expected = confusion_matrix(labels, guesses, labels=range(CLASSES))
+    assert np.array_equal(metrics.confusion_matrix(labels, guesses, CLASSES), expected)

@@ -9,7 +9,7 @@ import pytest
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import sha256_of
-from tiny_imagenet.evaluation.saved_models import load_model, load_run
+from tiny_imagenet.evaluation.saved_models import load_model, load_run_file
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_a_saved_model_is_loaded(saved: Path) -> None:
     assert model.output_shape == (None, 3)
 
 
-def test_a_model_of_images_of_any_size_is_loaded_for_each(tmp_path: Path) -> None:
+def test_a_model_for_images_of_any_size_is_loaded_for_each_size(tmp_path: Path) -> None:
     images = keras.Input((None, None, 3))
     model = keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images)))
     model.save(tmp_path / "model.keras")
@@ -54,7 +54,7 @@ def garbage(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("spoil", [cut, empty, flip_a_bit, garbage])
-def test_another_file_is_not_even_opened(
+def test_a_file_with_another_digest_is_not_opened(
     saved: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[bytes], bytes]
 ) -> None:
     digest = sha256_of(saved)
@@ -65,7 +65,7 @@ def test_another_file_is_not_even_opened(
 
 
 @pytest.mark.parametrize("spoil", [cut, empty, garbage])
-def test_what_keras_cannot_load_is_one_line(saved: Path, spoil: Callable[[bytes], bytes]) -> None:
+def test_a_file_that_keras_cannot_load_is_a_one_line_error(saved: Path, spoil: Callable[[bytes], bytes]) -> None:
     saved.write_bytes(spoil(saved.read_bytes()))
     with pytest.raises(InputError, match=r"model\.keras: cannot be loaded: .*; train it again") as caught:
         load_model(saved, sha256_of(saved), 8, 3)
@@ -107,14 +107,15 @@ def test_a_class_named_in_the_file_is_not_imported(saved: Path) -> None:
 
 
 def test_run_json_is_read(tmp_path: Path) -> None:
-    run = {"run_id": "a", "experiment": "b", "model_sha256": "c"}
-    (tmp_path / "run.json").write_text(json.dumps(run | {"more": 1}))
-    assert load_run(tmp_path / "run.json") == run
+    run = {"run_id": "a", "experiment": "b", "model_sha256": "c"}  # as earlier versions wrote it
+    for content in (run, run | {"train_seconds": 1.5}):
+        (tmp_path / "run.json").write_text(json.dumps(content))
+        assert load_run_file(tmp_path / "run.json").model_dump(exclude_unset=True) == content
 
 
 @pytest.mark.parametrize("text", [None, "", "{", "[]", "null", '{"run_id": "a"}'])
 def test_a_broken_run_json_is_named(tmp_path: Path, text: str | None) -> None:
     if text is not None:
         (tmp_path / "run.json").write_text(text)
-    with pytest.raises(InputError, match=r"run\.json: cannot be read: .*; run `dvc repro`"):
-        load_run(tmp_path / "run.json")
+    with pytest.raises(InputError, match=r"run\.json: .+; run `dvc repro`"):
+        load_run_file(tmp_path / "run.json")

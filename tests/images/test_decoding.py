@@ -13,7 +13,7 @@ from tests.support.tiny_records import write_records
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.images import decoding
-from tiny_imagenet.images.decoding import DIGEST_BYTES, Images, load_images, share_with_tensorflow
+from tiny_imagenet.images.decoding import DIGEST_BYTES, DecodedSplit, load_images, share_with_tensorflow
 from tiny_imagenet.images.reader import iterate_examples
 
 
@@ -23,7 +23,7 @@ def records(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Manifest]:
     return folder, write_records(folder)
 
 
-def test_the_pixels_are_pillows_bit_for_bit(records: tuple[Path, Manifest], tmp_path: Path) -> None:
+def test_the_pixels_equal_those_of_pillow(records: tuple[Path, Manifest], tmp_path: Path) -> None:
     folder, manifest = records
     for split, count in (("train", 26), ("val", 7)):
         found = load_images(folder, manifest, split, tmp_path)
@@ -50,9 +50,9 @@ def test_the_cache_is_used(records: tuple[Path, Manifest], tmp_path: Path, monke
         load_images(*records, "val", tmp_path / "cache")
 
 
-def copies(found: Images) -> Images:
-    """Returns the same in memory, which no change of the file reaches."""
-    return Images(np.array(found.images), found.labels)
+def copies(found: DecodedSplit) -> DecodedSplit:
+    """Copies the images to memory that does not depend on the file."""
+    return DecodedSplit(np.array(found.images), found.labels)
 
 
 def flip_the_first_bit(path: Path) -> None:
@@ -84,7 +84,7 @@ def swap_two_blocks(path: Path) -> None:
     path.write_bytes(data[1024:2048] + data[:1024] + data[2048:])
 
 
-def cut(path: Path) -> None:
+def truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
 
@@ -96,27 +96,27 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-SPOILERS = [
+DAMAGES = [
     flip_the_first_bit,
     flip_a_bit,
     flip_a_labels_bit,
     flip_the_digests_bit,
     swap_two_blocks,
-    cut,
+    truncate,
     lengthen,
     empty,
     Path.unlink,
 ]
 
 
-@pytest.mark.parametrize("spoil", SPOILERS)
-def test_a_damaged_cache_is_not_trusted_but_made_again(
-    records: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Path], None]
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_replaced(
+    records: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None]
 ) -> None:
     monkeypatch.setattr(decoding, "BLOCK_BYTES", 1024)
     good = copies(load_images(*records, "train", tmp_path))
     (path,) = tmp_path.glob("*.decoded")
-    spoil(path)
+    damage(path)
     again = load_images(*records, "train", tmp_path)
     assert np.array_equal(good.images, again.images)
     assert np.array_equal(good.labels, again.labels)
@@ -124,7 +124,7 @@ def test_a_damaged_cache_is_not_trusted_but_made_again(
     assert np.array_equal(good.images, load_images(*records, "train", tmp_path).images)
 
 
-def test_nothing_half_made_is_left(
+def test_a_failure_leaves_no_partial_cache(
     records: tuple[Path, Manifest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_records: Path, _manifest: Manifest, _split: str, path: Path) -> None:
@@ -137,9 +137,7 @@ def test_nothing_half_made_is_left(
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
 
 
-def test_tensorflow_shares_the_images_memory_and_the_file_stays_as_it_is(
-    records: tuple[Path, Manifest], tmp_path: Path
-) -> None:
+def test_tensorflow_shares_the_memory_and_the_file_is_unchanged(records: tuple[Path, Manifest], tmp_path: Path) -> None:
     found = load_images(*records, "train", tmp_path)
     tensor = share_with_tensorflow(found.images)
     assert np.array_equal(tf.gather(tensor, [3, 25]), found.images[[3, 25]])
@@ -148,17 +146,17 @@ def test_tensorflow_shares_the_images_memory_and_the_file_stays_as_it_is(
     assert not np.array_equal(load_images(*records, "train", tmp_path).images[3], found.images[3])
 
 
-def test_what_tensorflow_cannot_share_is_copied() -> None:
+def test_memory_that_tensorflow_cannot_share_is_copied() -> None:
     memory = np.arange(3 * 64 + 16, dtype=np.uint8)
-    at = (8 - memory.ctypes.data) % 64  # eight bytes past an aligned place
-    crooked = memory[at : at + 64]
+    at = (8 - memory.ctypes.data) % 64  # eight bytes past an aligned address
+    misaligned = memory[at : at + 64]
     readonly = memory[:64]
     readonly.flags.writeable = False
-    for array in (crooked, memory[:128:2], readonly):
+    for array in (misaligned, memory[:128:2], readonly):
         assert np.array_equal(share_with_tensorflow(array), array)
 
 
-def test_another_datas_cache_is_not_found(records: tuple[Path, Manifest], tmp_path: Path) -> None:
+def test_other_records_have_their_own_cache(records: tuple[Path, Manifest], tmp_path: Path) -> None:
     other = tmp_path / "records"
     manifest = write_records(other, train=11)
     cache = tmp_path / "cache"
@@ -166,10 +164,10 @@ def test_another_datas_cache_is_not_found(records: tuple[Path, Manifest], tmp_pa
     assert len(load_images(other, manifest, "train", cache).labels) == 11
 
 
-@pytest.mark.parametrize("spoil", [flip_a_bit, cut, empty, Path.unlink])
-def test_a_spoilt_shard_is_an_error_also_where_there_is_a_cache(tmp_path: Path, spoil: Callable[[Path], None]) -> None:
+@pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty, Path.unlink])
+def test_a_damaged_shard_is_an_error_despite_the_cache(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     manifest = write_records(tmp_path / "records")
     load_images(tmp_path / "records", manifest, "train", tmp_path / "cache")
-    spoil(tmp_path / "records" / "train-00001-of-00002.tfrecord")
+    damage(tmp_path / "records" / "train-00001-of-00002.tfrecord")
     with pytest.raises(InputError, match=r"train-00001-of-00002\.tfrecord: .*dvc repro preprocess"):
         load_images(tmp_path / "records", manifest, "train", tmp_path / "cache")

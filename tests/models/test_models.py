@@ -12,23 +12,23 @@ from tests.support.tiny_records import REPOSITORY
 from tiny_imagenet.core import params
 from tiny_imagenet.training.model import build_model
 
-# An architecture a line: a new file in models/ needs one.
-NUM_PARAMETERS = {  # of images of 64 x 64 pixels and 200 classes
+# One line for each architecture, for images of 64 x 64 pixels and 200 classes: a new file in models/ needs one.
+NUM_PARAMETERS = {
     "deep_vgg": 5_421_448,
     "fully_connected": 12_788_936,
     "logistic_regression": 2_457_800,
+    "pretrained": 2_514_184,
     "resnet": 11_281_032,
     "simple_cnn": 29_707_368,
-    "transfer": 2_514_184,
     "vgg": 2_590_184,
 }
-SMALL = {  # of the architectures that take images of any size: what makes them quick to build
+SMALL = {  # arguments that make the architectures for images of any size quick to build
     "deep_vgg": {"filters": [8, 16], "convolutions": [1, 2], "hidden_units": 32},
+    "pretrained": {"input_size": 32},
     "resnet": {"widths": [8, 16], "depths": [1, 2]},
-    "transfer": {"input_size": 32},
 }
 DENSE = ["Dropout", "Dense", "Dropout", "Dense"]
-LAYERS = {  # the report's, as params.yaml has them
+LAYERS = {  # of the report's models, as in params.yaml
     "fully_connected": ["Flatten", "Dense", "Dense"],
     "logistic_regression": ["Flatten", "Dense"],
     "simple_cnn": ["Conv2D", "Conv2D", "MaxPooling2D", "Flatten", *DENSE],
@@ -44,11 +44,9 @@ MODELS = params.load_params(REPOSITORY / "params.yaml").models
 
 
 def build(name: str, seed: int = 1, image_size: int = 64, num_classes: int = 200, **changes: Any) -> keras.Model:
-    recipe = MODELS[name].recipe
-    arguments = {"dropout": recipe.dropout, "l2": recipe.l2} | MODELS[name].arguments | changes
-    return build_model(
-        MODELS[name].architecture, image_size=image_size, num_classes=num_classes, seed=seed, **arguments
-    )
+    settings = MODELS[name]
+    arguments: dict[str, Any] = {"dropout": settings.dropout, "l2": settings.l2} | settings.arguments | changes
+    return build_model(settings.architecture, image_size=image_size, num_classes=num_classes, seed=seed, **arguments)
 
 
 @pytest.fixture(scope="module", params=list(LAYERS))
@@ -65,7 +63,7 @@ def weighted(model: keras.Model) -> list[keras.Layer]:
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)]
 
 
-def test_every_architecture_has_its_line() -> None:
+def test_every_architecture_has_a_known_number_of_parameters() -> None:
     assert params.architectures() == sorted(NUM_PARAMETERS)
 
 
@@ -118,8 +116,8 @@ def test_the_penalty_is_on_kernels_only(name: str, model: keras.Model) -> None:
         layer.bias.assign(np.zeros(layer.bias.shape))
 
 
-def test_grey_levels_in_logits_out(name: str) -> None:
-    """The scale to 0..1 is the model's own: the first weighted layer sees images / 255; logits are not normalised."""
+def test_images_are_scaled_and_logits_are_not_normalized(name: str) -> None:
+    """The model scales images to 0..1 itself: its first weighted layer gets images / 255."""
     model = build(name, image_size=48, num_classes=7, dropout=0.0)
     images = np.random.default_rng(0).integers(0, 256, (4, 48, 48, 3)).astype(np.float32)
     scaled = keras.Model(model.input, model.layers[1].output)(images)
@@ -169,7 +167,7 @@ def test_images_of_any_size(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", SMALL)
-def test_at_first_all_classes_are_likely(architecture: str) -> None:
+def test_the_initial_loss_is_that_of_equally_likely_classes(architecture: str) -> None:
     model = build_model(architecture, image_size=64, num_classes=200, dropout=0.0, l2=0.0, seed=1)
     logits = model(some_images(8, 64), training=True)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)(np.arange(8) * 25, logits)
@@ -177,7 +175,7 @@ def test_at_first_all_classes_are_likely(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", SMALL)
-def test_bfloat16_inside_float32_weights_and_logits(architecture: str) -> None:
+def test_mixed_bfloat16_keeps_weights_and_logits_in_float32(architecture: str) -> None:
     reference = build_small(architecture, dropout=0.5)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
@@ -196,7 +194,7 @@ def test_bfloat16_inside_float32_weights_and_logits(architecture: str) -> None:
 
 
 @pytest.mark.parametrize("architecture", ["deep_vgg", "resnet"])
-def test_no_bias_before_a_normalisation_and_the_penalty_on_kernels_only(architecture: str) -> None:
+def test_no_bias_before_a_normalization_and_the_penalty_on_kernels_only(architecture: str) -> None:
     model = build_small(architecture, l2=0.01, batch_norm_momentum=0.7)
     assert sum(layer.use_bias for layer in model.layers if isinstance(layer, keras.layers.Conv2D)) == 0
     kernels = [np.asarray(layer.kernel, np.float64) for layer in weighted(model)]
@@ -207,14 +205,14 @@ def test_no_bias_before_a_normalisation_and_the_penalty_on_kernels_only(architec
 
 
 @pytest.mark.parametrize("architecture", SMALL)
-def test_their_weights_are_a_function_of_the_seed(architecture: str) -> None:
+def test_weights_of_any_size_models_are_a_function_of_the_seed(architecture: str) -> None:
     one, same, other = (build_small(architecture, seed=seed).get_weights() for seed in (1, 1, 2))
     assert all(np.array_equal(a, b) for a, b in zip(one, same, strict=True))
     assert not any(np.array_equal(a, b) for a, b in zip(one, other, strict=True) if a.ndim > 1)
 
 
 def test_saved_models_are_plain_keras(tmp_path: Path) -> None:
-    """A process that has never heard of this package loads them, in safe mode, and gives the same answers."""
+    """A process without this package loads them in safe mode and gets the same logits."""
     images = some_images(2, 48)
     np.save(tmp_path / "images.npy", images)
     for architecture in SMALL:
@@ -230,5 +228,5 @@ def test_saved_models_are_plain_keras(tmp_path: Path) -> None:
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     subprocess.run([sys.executable, "-c", script, *SMALL], cwd=tmp_path, env=environment, check=True)
     for architecture in SMALL:
-        answers = np.load(tmp_path / f"{architecture}.npy")
-        assert np.allclose(answers, build_small(architecture)(images), atol=1e-5)
+        logits = np.load(tmp_path / f"{architecture}.npy")
+        assert np.allclose(logits, build_small(architecture)(images), atol=1e-5)

@@ -13,9 +13,9 @@ from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.models.pretrained import BACKBONES, preprocess
 from tiny_imagenet.training.model import build_model, head_variables
-from tiny_imagenet.training.model_summary import macs_per_image
+from tiny_imagenet.training.model_summary import summarize_model
 
-ONE_A_FAMILY = [
+ONE_OF_EACH_FAMILY = [
     *("ConvNeXtTiny", "DenseNet121", "EfficientNetB0", "EfficientNetV2B0", "InceptionResNetV2", "InceptionV3"),
     *("MobileNet", "MobileNetV2", "MobileNetV3Small", "NASNetMobile", "ResNet50", "ResNet50V2", "VGG16", "VGG19"),
     "Xception",
@@ -24,7 +24,7 @@ ONE_A_FAMILY = [
 
 def build(**arguments: Any) -> keras.Model:
     defaults = {"image_size": 32, "num_classes": 10, "dropout": 0.0, "l2": 0.0, "seed": 1, "input_size": 32}
-    return build_model("transfer", **defaults | arguments)
+    return build_model("pretrained", **defaults | arguments)
 
 
 def backbone_weights(model: keras.Model) -> list[np.ndarray]:
@@ -33,7 +33,7 @@ def backbone_weights(model: keras.Model) -> list[np.ndarray]:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """300 handwritten digits, 32 x 32, colour, values 0 to 255."""
+    """300 handwritten digits, 32 x 32, color, values 0 to 255."""
     data = load_digits()
     images = np.kron(data.images[:300] * 15.9375, np.ones((1, 4, 4)))
     return np.repeat(images[..., None], 3, axis=-1).astype(np.float32), data.target[:300]
@@ -41,7 +41,7 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="module")
 def weights(digits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Weights of a backbone with random kernels, whose normalisations know the digits."""
+    """Weights of a backbone with random kernels, whose batch normalization statistics are of the digits."""
     network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -52,13 +52,13 @@ def weights(digits: tuple[np.ndarray, np.ndarray], tmp_path_factory: pytest.Temp
     return file
 
 
-def test_every_backbone_of_keras_is_there() -> None:
+def test_every_backbone_of_keras_is_supported() -> None:
     assert sorted(BACKBONES) == sorted(name for name in dir(keras.applications) if name[0].isupper())
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_images_come_as_the_backbone_expects_them(backbone: str) -> None:
-    """What Keras' own function makes of them; where that does nothing, the network begins with such layers itself."""
+def test_images_are_preprocessed_as_the_backbone_expects(backbone: str) -> None:
+    """As Keras' own `preprocess_input`; where that does nothing, the network begins with such layers."""
     module = sys.modules[getattr(keras.applications, backbone).__module__]
     images = np.random.default_rng(0).uniform(0, 255, (2, 5, 4, 3)).astype(np.float32)
     image = keras.Input((None, None, 3))
@@ -69,13 +69,13 @@ def test_images_come_as_the_backbone_expects_them(backbone: str) -> None:
 
 
 @pytest.mark.parametrize("backbone", ["MobileNetV3Small", "EfficientNetB0", "EfficientNetV2B0", "ConvNeXtTiny"])
-def test_some_normalise_themselves(backbone: str) -> None:
+def test_some_backbones_normalize_their_inputs(backbone: str) -> None:
     network = build(backbone=backbone).get_layer("backbone")
     kinds = (keras.layers.Rescaling, keras.layers.Normalization, keras.Sequential)
     assert isinstance(network.layers[1], kinds)
 
 
-def test_the_backbone_sees_images_of_its_size() -> None:
+def test_images_are_resized_to_the_input_size() -> None:
     model = build(input_size=48)
     assert model.get_layer("backbone").input_shape == (None, 48, 48, 3)
     images = np.random.default_rng(0).integers(0, 256, (2, 24, 24, 3)).astype(np.float32)
@@ -92,16 +92,18 @@ def test_head_variables_are_those_outside_the_backbone() -> None:
 
 
 @pytest.mark.parametrize("backbone", ["MobileNetV2", "EfficientNetB0"])
-def test_training_is_inference_inside_the_backbone(backbone: str, digits: tuple[np.ndarray, np.ndarray]) -> None:
-    """Also after the model was saved: nothing is dropped, no running mean moves."""
+def test_the_backbone_runs_in_inference_mode_while_training(
+    backbone: str, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    """Also after saving and loading: no dropout, and no running mean moves."""
     model = build(backbone=backbone)
     before = backbone_weights(model)
     loaded = keras.Model.from_config(model.get_config())
     loaded.set_weights(model.get_weights())
     for each in (model, loaded):
-        answers, again, outside = (np.asarray(each(digits[0][:8], training=t)) for t in (True, True, False))
-        assert np.array_equal(answers, again)
-        np.testing.assert_allclose(answers, outside, atol=1e-6)
+        training, again, inference = (np.asarray(each(digits[0][:8], training=t)) for t in (True, True, False))
+        assert np.array_equal(training, again)
+        np.testing.assert_allclose(training, inference, atol=1e-6)
     assert all(np.array_equal(a, b) for a, b in zip(before, backbone_weights(model), strict=True))
 
 
@@ -131,7 +133,7 @@ def test_a_new_head_learns_on_a_frozen_backbone(weights: Path, digits: tuple[np.
     assert all(np.array_equal(a, b) for a, b in zip(before, backbone_weights(model), strict=True))
 
 
-def test_fine_tuning_moves_the_backbones_kernels_and_not_its_normalisations(
+def test_fine_tuning_moves_the_kernels_of_the_backbone_and_not_its_normalizations(
     weights: Path, digits: tuple[np.ndarray, np.ndarray]
 ) -> None:
     model = build(weights=str(weights), weights_sha256=sha256_of(weights))
@@ -142,7 +144,7 @@ def test_fine_tuning_moves_the_backbones_kernels_and_not_its_normalisations(
     assert moved == {path for path in before if path.endswith("kernel")}
 
 
-def test_the_weights_of_a_file(weights: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_weights_are_read_from_a_file(weights: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     model = build(weights=str(weights), weights_sha256=sha256_of(weights), seed=5)
     network = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
     network.load_weights(weights)
@@ -154,13 +156,16 @@ def test_the_weights_of_a_file(weights: Path, digits: tuple[np.ndarray, np.ndarr
     ("arguments", "message"),
     [
         ({"weights": "nowhere.h5"}, "nowhere.h5: not found; put the backbone's weights there"),
-        ({"weights_sha256": None}, "has no `weights_sha256` beside it: its SHA-256 is [0-9a-f]{64}; see"),
-        ({"weights_sha256": "0" * 64}, "is not the file of `weights_sha256`: its SHA-256 is [0-9a-f]{64}; see"),
+        ({"weights_sha256": None}, "no `weights_sha256` given; add it: the file's is [0-9a-f]{64}"),
+        (
+            {"weights_sha256": "0" * 64},
+            "its SHA-256 is [0-9a-f]{64}, not `weights_sha256`; name the right file, or correct `weights_sha256`",
+        ),
         ({"backbone": "MobileNet"}, r"does not hold the weights of mobilenet_1\.00_32 without its last layers"),
     ],
 )
 @pytest.mark.filterwarnings("error::UserWarning")
-def test_a_wrong_file_is_one_line(weights: Path, arguments: dict[str, Any], message: str) -> None:
+def test_a_wrong_file_of_weights_is_a_one_line_error(weights: Path, arguments: dict[str, Any], message: str) -> None:
     right = {"weights": str(weights), "weights_sha256": sha256_of(weights)}
     with pytest.raises(InputError, match=message) as caught:
         build(**right | arguments)
@@ -174,28 +179,31 @@ def test_a_wrong_file_is_one_line(weights: Path, arguments: dict[str, Any], mess
         ({"backbone": "ResNet50", "input_size": 8}, "at least 32x32"),
     ],
 )
-def test_what_cannot_be_built_is_named(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(**arguments)
 
 
-def test_an_efficientnet_takes_no_file(weights: Path) -> None:
+def test_an_efficientnet_takes_no_file_of_weights(weights: Path) -> None:
     with pytest.raises(ValueError, match="weights of EfficientNetB0 must be null or imagenet"):
         build(backbone="EfficientNetB0", weights=str(weights), weights_sha256=sha256_of(weights))
 
 
-def test_no_network_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_a_one_line_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def download(**arguments: Any) -> None:
         assert arguments["weights"] == "imagenet"
         raise Exception("URL fetch failure on https://...: None -- no route\nto host")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", download)
-    with pytest.raises(PipelineError, match=r"weights of MobileNetV2: cannot be had .*no route to host.*name a file"):
+    with pytest.raises(
+        PipelineError,
+        match=r"weights of MobileNetV2: download failed: .*no route to host; check the network, or .* name a file",
+    ):
         build(weights="imagenet")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backbone", ONE_A_FAMILY)
+@pytest.mark.parametrize("backbone", ONE_OF_EACH_FAMILY)
 def test_every_family_saves_as_plain_keras(backbone: str, tmp_path: Path) -> None:
     model = build(backbone=backbone, input_size=96)
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3)).astype(np.float32)
@@ -208,4 +216,4 @@ def test_every_family_saves_as_plain_keras(backbone: str, tmp_path: Path) -> Non
     )
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, env={}, check=True, capture_output=True)
     np.testing.assert_allclose(np.load(tmp_path / "logits.npy"), model(images), rtol=1e-4, atol=1e-4)
-    assert macs_per_image(model, 64) > 1e7
+    assert summarize_model(model, 64)["macs_per_image"] > 1e7

@@ -31,7 +31,7 @@ def test_the_defaults_are_resnet_18() -> None:
     assert len(layers(model, keras.layers.Conv2D)) - len(main) == 3
 
 
-def test_each_channel_is_normalised_in_float32() -> None:
+def test_each_channel_is_normalized_in_float32() -> None:
     model = build(input_pooling=2)
     images = some_images(2, 8)
     seen = keras.Model(model.input, model.get_layer("scale").output)(images)
@@ -50,7 +50,7 @@ def test_kernels_are_he_normal_by_fan_out() -> None:
 
 
 def test_a_block_starts_as_its_shortcut() -> None:
-    """With the last gamma zero, a block that keeps its shape gives its (rectified) input."""
+    """With a last gamma of zero, a block that keeps its shape returns its (rectified) input."""
     images = some_images(2, 16)
     for zero, equal in ((True, True), (False, False)):
         model = build(zero_init_residual=zero)
@@ -70,13 +70,13 @@ def test_widths_of_stem_and_stages() -> None:
     assert "stage2_block2_shortcut" not in [layer.name for layer in model.layers]
 
 
-def test_where_a_block_halves_both_ways_see_the_same_pixel() -> None:
-    """A bright pixel at an even place reaches the shortcut and the centre of the 3 x 3 window at the same place."""
+def test_a_strided_block_and_its_shortcut_are_centered_on_the_same_pixels() -> None:
+    """Both keep the pixels with even coordinates: the 3 x 3 kernel is one at its center."""
     model = build(widths=[1, 1], depths=[1, 1])
     conv, shortcut = (model.get_layer(f"stage2_block1_{name}") for name in ("conv1", "shortcut"))
-    centre = np.zeros((3, 3, 1, 1), np.float32)
-    centre[1, 1] = 1
-    conv.set_weights([centre])
+    center = np.zeros((3, 3, 1, 1), np.float32)
+    center[1, 1] = 1
+    conv.set_weights([center])
     shortcut.set_weights([np.ones((1, 1, 1, 1), np.float32)])
     entry = model.get_layer("stage1_block1_relu").output
     both = keras.Model(entry, [conv.output, shortcut.output])
@@ -87,7 +87,7 @@ def test_where_a_block_halves_both_ways_see_the_same_pixel() -> None:
         assert np.allclose(b, x[:, ::2, ::2])
 
 
-def test_an_average_before_the_shortcut_is_resnet_d() -> None:
+def test_an_average_shortcut_is_that_of_resnet_d() -> None:
     model = build(shortcut="average")
     projection = model.get_layer("stage2_block1_shortcut")
     assert projection.strides == (1, 1)
@@ -113,6 +113,6 @@ def test_pooling_and_activation() -> None:
         ({"pool": "sum"}, "pool is 'sum', not one of average, max"),
     ],
 )
-def test_what_cannot_be_is_named(arguments: dict[str, Any], message: str) -> None:
+def test_invalid_arguments_are_named(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         build(**arguments)

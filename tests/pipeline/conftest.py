@@ -21,7 +21,7 @@ class Experiment:
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Experiment]:
     """The whole DAG, all models, by one `dvc exp run` in a fresh copy; the results are then committed."""
     project = Project(tmp_path_factory.mktemp("pipeline") / "project")
-    output = project.dvc("exp", "run", "-S", "dataset=digits", "-S", "epochs=1", "-S", "batch_size=100")
+    output = project.dvc("exp", "run", "-S", "epochs=1", "-S", "batch_size=100")
     experiment = Experiment(output, project.changes())
     project.commit("The digits")
     return project, experiment

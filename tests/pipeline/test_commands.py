@@ -1,4 +1,4 @@
-"""The commands beside the pipeline, on what it built: ask a model, hand it on, bring pictures of one's own."""
+"""The commands predict, export and pack, on the outputs of the pipeline."""
 
 import io
 import json
@@ -15,30 +15,30 @@ from tiny_imagenet.cli.pictures import read_picture
 pytestmark = pytest.mark.pipeline
 
 MODEL = "vgg"
-# What someone does who has none of this project's code; the last line says so.
-OTHERS = """
+# A program without this project's code; its last line shows that it has none.
+FOREIGN_PROGRAM = """
 import sys, warnings
 import keras, numpy, tensorflow
 images = numpy.load("images.npy")
 warnings.simplefilter("ignore")
 model = keras.saving.load_model("exports/model.keras", compile=False)
-answers = {"keras": model(images)}
+predictions = {"keras": model(images)}
 model = tensorflow.saved_model.load("exports/saved_model")
-answers["saved_model"] = model.serve(images)
+predictions["saved_model"] = model.serve(images)
 model = tensorflow.lite.Interpreter("exports/model.tflite").get_signature_runner()
-answers["tflite"] = model(image=images)["output_0"]
-numpy.savez("answers.npz", **answers)
+predictions["tflite"] = model(image=images)["output_0"]
+numpy.savez("predictions.npz", **predictions)
 print([name for name in sys.modules if name.startswith("tiny_imagenet")])
 """
 
 
-def run(project, module, *words):
-    return project.run("python", "-m", f"tiny_imagenet.{module}", *map(str, words), PYTHONPATH="src")
+def run(project, *words):
+    return project.run("python", "-m", "tiny_imagenet", *map(str, words), PYTHONPATH="src")
 
 
 @pytest.fixture
 def digits(project, tmp_path):
-    """The test images as files, and two hundred of train in folders of their classes."""
+    """Writes the test images as files, and 210 train images in folders of their classes."""
     with Archive(project.folder / "data" / "archive.zip") as archive:
         for name in archive.names:
             path = tmp_path / name
@@ -52,26 +52,26 @@ def test_predict_and_the_submission_agree(project, digits):
     lines = (project.folder / "models" / MODEL / "submission.txt").read_text().splitlines()
     assert [line.split()[0] for line in lines] == [f"test_{index}.JPEG" for index in range(200)]
     output = run(project, "predict", "--json", "--model", MODEL, digits / "test" / "images")
-    answers = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
-    found = {answer["picture"].rpartition("/")[2]: answer["top"][0]["wnid"] for answer in answers}
+    predictions = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    found = {prediction["picture"].rpartition("/")[2]: prediction["top"][0]["wnid"] for prediction in predictions}
     assert found == dict(line.split() for line in lines)
     assert len({*found.values()}) > 1
 
 
-def test_others_can_load_what_is_exported(project, digits):
+def test_a_foreign_program_loads_the_exported_files(project, digits):
     run(project, "export", MODEL, "--root", project.folder)
     (digits / "exports").symlink_to(project.folder / "exports" / MODEL)
     paths = sorted((digits / "test" / "images").iterdir())[:40]
     np.save(digits / "images.npy", np.stack([read_picture(path, 64) for path in paths]).astype(np.float32))
-    (digits / "others.py").write_text(OTHERS)
-    output = project.run("env", "-C", str(digits), "python", "others.py")
+    (digits / "foreign.py").write_text(FOREIGN_PROGRAM)
+    output = project.run("env", "-C", str(digits), "python", "foreign.py")
     assert "[]" in output.splitlines()
-    with np.load(digits / "answers.npz") as answers:
-        expected = answers["keras"]
-        assert {*answers.files} == {"keras", "saved_model", "tflite"}
-        for name in answers.files:
-            np.testing.assert_allclose(answers[name], expected, atol=1e-4)
-            np.testing.assert_array_equal(answers[name].argmax(axis=1), expected.argmax(axis=1))
+    with np.load(digits / "predictions.npz") as predictions:
+        expected = predictions["keras"]
+        assert {*predictions.files} == {"keras", "saved_model", "tflite"}
+        for name in predictions.files:
+            np.testing.assert_allclose(predictions[name], expected, atol=1e-4)
+            np.testing.assert_array_equal(predictions[name].argmax(axis=1), expected.argmax(axis=1))
     submission = dict(
         line.split() for line in (project.folder / "models" / MODEL / "submission.txt").read_text().splitlines()
     )
@@ -80,7 +80,7 @@ def test_others_can_load_what_is_exported(project, digits):
     assert project.changes() == []
 
 
-def test_pictures_of_ones_own(workspace, digits):
+def test_own_pictures(workspace, digits):
     modes = {"a.png": "RGBA", "b.gif": "P", "c.jpg": "CMYK", "d.webp": "RGB", "e.tif": "L"}
     for label, name in enumerate(("a zero", "one", "two")):
         (digits / "mine" / name).mkdir(parents=True)
@@ -89,9 +89,9 @@ def test_pictures_of_ones_own(workspace, digits):
             suffix, mode = list(modes.items())[index % len(modes)]
             image = image.resize((50 + index, 50 + index)).convert(mode)
             image.save(digits / "mine" / name / f"{index}{suffix}")
-    advice = run(workspace, "pack", digits / "mine", digits / "mine.zip")
-    assert "3 classes, 168 train and 42 val images of 64 x 64 pixels" in advice
-    entry = re.search(r"^  mine:\n    sha256: \w+\n", advice, re.MULTILINE).group()
+    out = run(workspace, "pack", digits / "mine", digits / "mine.zip")
+    assert "3 classes, 168 train and 42 val images of 64 x 64 pixels" in out
+    entry = re.search(r"^  mine:\n    sha256: \w+\n", out, re.MULTILINE).group()
     params = workspace.folder / "params.yaml"
     params.write_text(
         re.sub(r"^(datasets:.*\n)", rf"\1{entry}", params.read_text(encoding="utf-8"), flags=re.MULTILINE)

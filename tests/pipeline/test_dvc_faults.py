@@ -7,7 +7,7 @@ import pytest
 from tests.support.project import CHEAP, executed, processes
 from tests.support.tiny_archive import jpeg, members, write_archive
 
-from tiny_imagenet.archive.zip_archive import content_fingerprint
+from tiny_imagenet.archive.verification import content_fingerprint
 
 pytestmark = pytest.mark.pipeline
 

@@ -109,7 +109,7 @@ def test_compare(project, dropout):
     run_id = project.json(f"models/{CHEAP}/run.json")["run_id"]
 
     def compare(*words: str) -> dict:
-        return json.loads(project.run("python", "-m", "tiny_imagenet.cli.compare", "--json", *words, PYTHONPATH="src"))
+        return json.loads(project.run("python", "-m", "tiny_imagenet", "compare", "--json", *words, PYTHONPATH="src"))
 
     found = compare(first, second)
     assert found["parameters"] == {"dropout": [0.0, 0.1]}

@@ -26,7 +26,7 @@ VGG = {f"train@{name}" for name, settings in PARAMS.models.items() if settings.a
 def copy(tmp_path_factory):
     """The working tree's code, with its present state recorded in dvc.lock; no data, no git."""
     folder = tmp_path_factory.mktemp("staleness") / "copy"
-    for name in ("src", "stages", "reports", "metrics", "docs"):
+    for name in ("src", "stages", "reports", "docs"):
         shutil.copytree(REPOSITORY / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", "README.md"):
         shutil.copy2(REPOSITORY / name, folder / name)
@@ -71,7 +71,8 @@ def edit(copy):
 
 def test_nothing_is_stale_after_edits_that_change_no_result(copy, edit):
     names = [f"{SRC}/core/{path.name}" for path in (copy / SRC / "core").glob("*.py")]
-    names += [f"{SRC}/{package}/{path.name}" for package in ("tracking", "cli") for path in (copy / SRC / package).glob("*.py")]
+    for package in ("tracking", "cli"):
+        names += [f"{SRC}/{package}/{path.name}" for path in (copy / SRC / package).glob("*.py")]
     names += ["README.md", "docs/operations.md"]
     assert len(names) > 15
     assert edit(*names) == set()
@@ -79,7 +80,8 @@ def test_nothing_is_stale_after_edits_that_change_no_result(copy, edit):
 
 def test_a_new_key_of_the_recipe_that_is_off_makes_nothing_stale(copy, edit):
     schema = (copy / SRC / "core" / "schema.py").read_text(encoding="utf-8")
-    changed = schema.replace("    xla: Flag = False\n", "    xla: Flag = False\n    gradient_noise: NonNegative = 0.0\n")
+    line = "    xla: Flag = False\n"
+    changed = schema.replace(line, f"{line}    gradient_noise: NonNegative = 0.0\n")
     assert changed != schema
     (copy / SRC / "core" / "schema.py").write_text(changed, encoding="utf-8")
     try:

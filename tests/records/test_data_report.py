@@ -22,7 +22,7 @@ def report_on(path: Path, files: dict[str, bytes]) -> dict[str, Any]:
     return json.loads(json.dumps(report, allow_nan=False))
 
 
-def test_good_data(tmp_path: Path) -> None:
+def test_a_dataset_without_peculiarities(tmp_path: Path) -> None:
     report = report_on(tmp_path / "a.zip", members())
     assert (report["num_classes"], report["num_images"], report["image_size"]) == (3, 31, SIZE)
     train = report["splits"]["train"]
@@ -34,7 +34,7 @@ def test_good_data(tmp_path: Path) -> None:
     assert report["classes_without_words"] == ["n03"]
 
 
-def test_odd_data(tmp_path: Path) -> None:
+def test_gray_images_missing_images_and_shared_words_are_counted(tmp_path: Path) -> None:
     files = members()
     files["words.txt"] = b"n01\tcrane, bird\nn02\tcrane, machine\nn03\tcrane, bird\n"
     files["train/n01/images/n01_0.JPEG"] = jpeg(1, mode="L")
@@ -79,7 +79,7 @@ def test_equal_pixels_in_different_files_are_found(tmp_path: Path) -> None:
     }
 
 
-def test_lists_are_capped_and_counts_are_not(tmp_path: Path) -> None:
+def test_lists_are_limited_and_counts_are_not(tmp_path: Path) -> None:
     files = members(train=30)
     for index in range(30):
         files[f"train/n02/images/n02_{index}.JPEG"] = files[f"train/n01/images/n01_{index}.JPEG"]

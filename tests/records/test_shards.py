@@ -1,11 +1,8 @@
 from pathlib import Path
 
-import pytest
 from tests.support.tiny_archive import SIZE, members, write_archive
 
 from tiny_imagenet.archive.zip_archive import Archive
-from tiny_imagenet.core.errors import InputError, PipelineError
-from tiny_imagenet.core.files import atomic_directory
 from tiny_imagenet.dataset.manifest import Manifest, Split
 from tiny_imagenet.images.reader import iterate_examples
 from tiny_imagenet.records.shards import plan_shards, write_task
@@ -25,7 +22,7 @@ def test_shards_are_balanced_and_in_order() -> None:
     assert [image for task in tasks[:3] for image in task.images] == images
 
 
-def test_a_shard_holds_the_images_untouched(tmp_path: Path) -> None:
+def test_a_shard_holds_the_unchanged_images(tmp_path: Path) -> None:
     files = members()
     with Archive(write_archive(tmp_path / "archive.zip", files)) as archive:
         dataset = shuffle_train(load_dataset(archive), seed=1)
@@ -51,35 +48,6 @@ def test_a_shard_holds_the_images_untouched(tmp_path: Path) -> None:
         "image/class/text": b"dog, hound",
         "image/filename": b"val_0.JPEG",
     }
-    unlabelled = next(iterate_examples(tmp_path, manifest, "test"))
-    assert unlabelled["image/class/label"] == -1
-    assert unlabelled["image/class/synset"] == unlabelled["image/class/text"] == b""
-
-
-def test_a_directory_is_whole_or_absent(tmp_path: Path) -> None:
-    path = tmp_path / "records"
-    with atomic_directory(path) as temporary:
-        (temporary / "a").write_text("first")
-    leftover = tmp_path / ".temporary-records"
-    leftover.mkdir()
-    (leftover / "half").write_text("of a killed run")
-    with atomic_directory(path) as temporary:
-        assert list(temporary.iterdir()) == []
-        (temporary / "b").write_text("second")
-    assert [item.name for item in path.iterdir()] == ["b"]
-
-    def fail() -> None:
-        with atomic_directory(path) as temporary:
-            (temporary / "c").write_text("third")
-            raise InputError("x", "is wrong", "mend it")
-
-    with pytest.raises(InputError):
-        fail()
-    assert [item.name for item in tmp_path.iterdir()] == ["records"]
-    assert (path / "b").read_text() == "second"
-
-
-def test_an_unwritable_place_is_named(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with pytest.raises(PipelineError, match="file"), atomic_directory(tmp_path / "file" / "records"):
-        pass
+    unlabeled = next(iterate_examples(tmp_path, manifest, "test"))
+    assert unlabeled["image/class/label"] == -1
+    assert unlabeled["image/class/synset"] == unlabeled["image/class/text"] == b""

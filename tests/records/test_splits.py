@@ -30,12 +30,12 @@ def test_splits_are_in_natural_order_with_their_labels(tmp_path: Path) -> None:
     assert dataset.splits["train"][10].name == "train/n02/images/n02_10.JPEG"
 
 
-def test_order_of_the_zip_does_not_matter(tmp_path: Path) -> None:
+def test_the_order_of_the_zip_does_not_matter(tmp_path: Path) -> None:
     files = members()
     assert load(tmp_path / "a", files) == load(tmp_path / "b", dict(reversed(files.items())))
 
 
-def test_test_split_may_be_absent(tmp_path: Path) -> None:
+def test_the_test_split_is_optional(tmp_path: Path) -> None:
     assert set(load(tmp_path, members(test=0)).splits) == {"train", "val"}
 
 
@@ -47,7 +47,7 @@ ANNOTATIONS = members()["val/val_annotations.txt"]
     [
         ("wnids.txt", None, "wnids.txt: is missing"),
         ("wnids.txt", b"\n", "wnids.txt: names no class"),
-        ("wnids.txt", b"n01\nn02\nn03\nn01\n", "wnids.txt: names n01 twice"),
+        ("wnids.txt", b"n01\nn02\nn03\nn01\n", "wnids.txt: names n01 2 times"),
         ("wnids.txt", b"n01\nn02\nn03\nn04\n", "train/n04/images: holds no image"),
         ("wnids.txt", b"n01\nn02\n", "train/n03: is not a class of wnids.txt"),
         ("words.txt", None, "words.txt: is missing"),
@@ -59,7 +59,7 @@ ANNOTATIONS = members()["val/val_annotations.txt"]
             ANNOTATIONS + b"val_99.JPEG\tn01\n",
             "names val/images/val_99.JPEG, which is not in",
         ),
-        ("val/val_annotations.txt", ANNOTATIONS + b"val_0.JPEG\tn01\n", "names val_0.JPEG twice"),
+        ("val/val_annotations.txt", ANNOTATIONS + b"val_0.JPEG\tn01\n", "names val_0.JPEG 2 times"),
         (
             "val/val_annotations.txt",
             ANNOTATIONS.replace(b"n01", b"n77"),
@@ -68,7 +68,7 @@ ANNOTATIONS = members()["val/val_annotations.txt"]
         ("val/val_annotations.txt", ANNOTATIONS.partition(b"\n")[2], "has no line for val/images/val_0.JPEG"),
     ],
 )
-def test_a_fault_in_a_list_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_an_error_in_a_file_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     files = members()
     if content is None:
         del files[name]
@@ -85,7 +85,7 @@ def test_an_empty_folder_is_named(tmp_path: Path, folder: str) -> None:
         load(tmp_path, files)
 
 
-def test_shuffle_is_seeded_and_leaves_val_alone(tmp_path: Path) -> None:
+def test_shuffle_is_seeded_and_keeps_val(tmp_path: Path) -> None:
     dataset = load(tmp_path, members())
     one, again, other = (shuffle_train(dataset, seed) for seed in (1, 1, 2))
     assert one == again != other
@@ -93,7 +93,7 @@ def test_shuffle_is_seeded_and_leaves_val_alone(tmp_path: Path) -> None:
     assert one.splits["val"] == dataset.splits["val"]
 
 
-def test_hold_out_takes_so_many_of_each_class(tmp_path: Path) -> None:
+def test_hold_out_takes_the_same_number_of_each_class(tmp_path: Path) -> None:
     dataset = load(tmp_path, members())
     divided = hold_out(dataset, 2, seed=1)
     train, holdout = divided.splits["train"], divided.splits["holdout"]
@@ -103,7 +103,7 @@ def test_hold_out_takes_so_many_of_each_class(tmp_path: Path) -> None:
     assert hold_out(dataset, 0, seed=1) == dataset
 
 
-def test_hold_out_leaves_something_to_train_on(tmp_path: Path) -> None:
+def test_hold_out_refuses_to_take_all_images_of_a_class(tmp_path: Path) -> None:
     dataset = load(tmp_path, members(train=7))
     with pytest.raises(InputError, match=r"holdout_per_class: is 7.*only 7 train images; choose less than 7"):
         hold_out(dataset, 7, seed=1)

@@ -14,7 +14,7 @@ def model() -> keras.Model:
 
 
 @pytest.mark.parametrize("batch_size", [1, 4, 5, 10, 11, 100])
-def test_every_image_is_answered_once_in_order(model: keras.Model, batch_size: int) -> None:
+def test_every_image_is_predicted_once_in_order(model: keras.Model, batch_size: int) -> None:
     images = np.random.default_rng(0).integers(0, 256, (10, 4, 4, 3), dtype=np.uint8)
     logits = make_predictor(model, batch_size)(images)
     kernel, bias = model.get_weights()  # and without dropout: it is not training
@@ -23,7 +23,7 @@ def test_every_image_is_answered_once_in_order(model: keras.Model, batch_size: i
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
-def test_it_follows_the_weights(model: keras.Model) -> None:
+def test_predictions_use_the_current_weights(model: keras.Model) -> None:
     images = np.full((2, 4, 4, 3), 255, np.uint8)
     predict = make_predictor(model, 2)
     before = predict(images)
@@ -31,3 +31,24 @@ def test_it_follows_the_weights(model: keras.Model) -> None:
     model.set_weights([kernel, bias + 1])
     np.testing.assert_allclose(predict(images), before + 1, atol=1e-5)
     model.set_weights([kernel, bias])
+
+
+def test_flip_tta_is_the_mean_over_the_image_and_its_mirror_image(model: keras.Model) -> None:
+    images = np.random.default_rng(1).integers(0, 256, (5, 4, 4, 3), dtype=np.uint8)
+    plain, averaged = make_predictor(model, 2), make_predictor(model, 2, flip_tta=True)
+    expected = (plain(images) + plain(images[:, :, ::-1])) / 2
+    np.testing.assert_allclose(averaged(images), expected, atol=1e-6)
+    assert not np.allclose(plain(images), expected, atol=1e-3)
+
+
+def test_the_callback_runs_before_each_batch_and_may_stop_the_prediction(model: keras.Model) -> None:
+    calls = []
+    predict = make_predictor(model, 2)
+    predict(np.zeros((5, 4, 4, 3), np.uint8), lambda: calls.append(None))
+    assert len(calls) == 3
+
+    def stop() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        predict(np.zeros((5, 4, 4, 3), np.uint8), stop)

@@ -1,4 +1,4 @@
-"""The stage as a user runs it: a process, its exit status, its one line, and what it leaves."""
+"""Runs the stage as a process: exit status, error line, files left."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ import pytest
 import yaml
 from tests.support.https_server import HOST, HttpsServer, cut_after, stall_after, status, write_certificate
 
-from tiny_imagenet.archive.zip_archive import Archive, content_fingerprint
+from tiny_imagenet.archive.verification import content_fingerprint
+from tiny_imagenet.archive.zip_archive import Archive
 
 REPOSITORY = Path(__file__).parents[2]
 
 
 class Workspace:
-    """A folder with the repository's params.yaml, in which the stage runs."""
+    """A folder with the repository's params.yaml to run the stage in."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +52,7 @@ class Workspace:
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
     def fails(self, exit_status: int = 2) -> str:
-        """Runs the stage, which must fail in one line and publish nothing new; returns the line."""
+        """Runs the stage, expects one error line and an unchanged archive; returns the line."""
         before = self.archive.read_bytes() if self.archive.exists() else None
         result = self.run()
         assert (result.returncode, result.stderr.count("\n")) == (exit_status, 1), result.stderr
@@ -74,7 +75,7 @@ def workspace(tmp_path: Path) -> Workspace:
 
 @pytest.fixture
 def mine(workspace: Workspace, tmp_path: Path) -> Path:
-    """A small good archive; params.yaml names it by its fingerprint, and gives no url."""
+    """A small valid archive; params.yaml holds its content fingerprint and no url."""
     path = tmp_path / "mine.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("tiny/wnids.txt", "n01\n")
@@ -98,7 +99,7 @@ def server(workspace: Workspace, mine: Path, tmp_path: Path) -> Iterator[HttpsSe
         yield server
 
 
-def test_builds_the_digits_without_a_network(workspace: Workspace) -> None:
+def test_writes_the_digits_without_a_network(workspace: Workspace) -> None:
     workspace.params["dataset"] = "digits"
     workspace.environment["TINY_IMAGENET_ARCHIVE"] = "does-not-matter.zip"
     result = workspace.run()
@@ -116,43 +117,43 @@ def test_copies_a_local_archive(workspace: Workspace, mine: Path) -> None:
     assert workspace.archive.read_bytes() == mine.read_bytes()
 
 
-def test_what_a_killed_run_left_is_cleared(workspace: Workspace, mine: Path) -> None:
+def test_files_left_by_a_killed_run_are_replaced(workspace: Workspace, mine: Path) -> None:
     workspace.archive.parent.mkdir()
     workspace.archive.write_bytes(mine.read_bytes()[:100])
-    workspace.archive.with_name(".aside-archive.zip").write_bytes(b"half")
+    workspace.archive.with_name(".temporary-archive.zip").write_bytes(b"half")
     assert workspace.run().returncode == 0
     assert workspace.left() == ["archive.zip"]
     assert workspace.archive.read_bytes() == mine.read_bytes()
 
 
-def test_a_local_archive_that_is_missing_is_told(workspace: Workspace, mine: Path) -> None:
+def test_a_missing_local_archive_is_reported(workspace: Workspace, mine: Path) -> None:
     mine.unlink()
-    assert "mine.zip: no such file; correct it, or unset it to download" in workspace.fails()
+    assert "mine.zip: no such file; correct the path, or unset the variable to download" in workspace.fails()
     assert workspace.left() == []
 
 
 @pytest.mark.parametrize("damage", ["flipped", "truncated", "other", "html"])
-def test_a_local_archive_that_is_not_the_dataset_is_refused(workspace: Workspace, mine: Path, damage: str) -> None:
+def test_a_local_archive_of_other_content_is_refused(workspace: Workspace, mine: Path, damage: str) -> None:
     good = mine.read_bytes()
     workspace.archive.parent.mkdir()
-    workspace.archive.write_bytes(b"what an earlier run published")
+    workspace.archive.write_bytes(b"output of an earlier run")
     if damage == "flipped":
         mine.write_bytes(good[:1000] + bytes([good[1000] ^ 1]) + good[1001:])
         assert "is damaged" in workspace.fails()
     elif damage == "truncated":
         mine.write_bytes(good[: len(good) // 2])
-        assert "is not a whole zip file" in workspace.fails()
+        assert "is not a complete zip file" in workspace.fails()
     elif damage == "other":
         with zipfile.ZipFile(mine, "a") as file:
             file.writestr("tiny/test/images/test_0.JPEG", "one more")
         assert f"expected {workspace.params['datasets']['mine']['content_sha256']}" in workspace.fails()
     else:
         mine.write_bytes(b"<html>sign in</html>")
-        assert "is not a whole zip file" in workspace.fails()
+        assert "is not a complete zip file" in workspace.fails()
     assert workspace.left() == ["archive.zip"]
 
 
-def test_neither_url_nor_local_archive_says_what_to_do(workspace: Workspace, mine: Path) -> None:
+def test_a_dataset_without_url_needs_a_local_archive(workspace: Workspace, mine: Path) -> None:
     del workspace.environment["TINY_IMAGENET_ARCHIVE"]
     assert "datasets.mine: has no url; add one, or set TINY_IMAGENET_ARCHIVE" in workspace.fails()
 
@@ -166,7 +167,7 @@ def test_downloads_and_resumes(workspace: Workspace, server: HttpsServer, mine: 
     assert workspace.left() == ["archive.zip"]
 
 
-def test_a_killed_download_is_resumed_by_the_next_run(workspace: Workspace, server: HttpsServer, mine: Path) -> None:
+def test_the_next_run_resumes_a_killed_download(workspace: Workspace, server: HttpsServer, mine: Path) -> None:
     server.script = [stall_after(40_000)]
     process = workspace.start()
     part = workspace.archive.with_name("archive.zip.part")
@@ -183,7 +184,7 @@ def test_a_killed_download_is_resumed_by_the_next_run(workspace: Workspace, serv
     assert workspace.left() == ["archive.zip"]
 
 
-def test_a_download_with_a_flipped_bit_is_removed(workspace: Workspace, server: HttpsServer) -> None:
+def test_a_download_with_a_flipped_bit_is_deleted(workspace: Workspace, server: HttpsServer) -> None:
     expected = hashlib.sha256(server.body).hexdigest()
     server.body = server.body[:-1] + bytes([server.body[-1] ^ 1])
     line = workspace.fails()
@@ -191,14 +192,14 @@ def test_a_download_with_a_flipped_bit_is_removed(workspace: Workspace, server: 
     assert workspace.left() == []
 
 
-def test_a_download_that_cannot_succeed_is_told(workspace: Workspace, server: HttpsServer) -> None:
+def test_a_permanent_error_is_reported_and_leaves_nothing(workspace: Workspace, server: HttpsServer) -> None:
     server.script = [status(404)]
-    assert f"{server.url}: the server answers 404 Not Found; correct the url" in workspace.fails()
+    assert f"{server.url}: the server answered 404 Not Found; correct the url" in workspace.fails()
     assert workspace.left() == []
-    assert workspace.run().returncode == 0  # once the cause is gone
+    assert workspace.run().returncode == 0  # the error is not remembered
 
 
-def test_a_folder_that_cannot_be_written_is_told(workspace: Workspace, mine: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_reported(workspace: Workspace, mine: Path) -> None:
     workspace.archive.parent.write_text("a file where the folder should be")
     assert "data/archive.zip: cannot be written" in workspace.fails(exit_status=1)
 
@@ -206,7 +207,7 @@ def test_a_folder_that_cannot_be_written_is_told(workspace: Workspace, mine: Pat
 @pytest.mark.skipif(
     "TINY_IMAGENET_ARCHIVE" not in os.environ, reason="needs the real archive: TINY_IMAGENET_ARCHIVE is not set"
 )
-def test_takes_the_real_archive(workspace: Workspace) -> None:
+def test_copies_the_real_archive(workspace: Workspace) -> None:
     workspace.environment["TINY_IMAGENET_ARCHIVE"] = os.environ["TINY_IMAGENET_ARCHIVE"]
     result = workspace.run()
     assert (result.returncode, result.stderr) == (0, "")

@@ -59,6 +59,7 @@ def test_writes_every_output(project: Path) -> None:
     assert set(contents(project / "reports")) == {
         ".gitignore",
         "card.md",
+        "data.json",
         "index.html",
         "history.csv",
         "results.json",

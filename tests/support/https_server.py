@@ -1,4 +1,4 @@
-"""A local HTTPS server whose answers a test scripts, fault by fault; it counts what it sends."""
+"""A local HTTPS server with scripted faults; it counts the bytes that it sends."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 
 def write_certificate(path: Path) -> None:
-    """Writes a fresh self-signed certificate for HOST, and its key, as one PEM file."""
+    """Writes a new self-signed certificate for HOST, and its key, as one PEM file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.timezone.utc)
@@ -41,15 +41,15 @@ def write_certificate(path: Path) -> None:
 
 
 class HttpsServer:
-    """Serves one file, with ranges and an ETag; `script` holds the answers to the next requests.
+    """Serves one file, with ranges and an ETag, or the scripted answers.
 
     Attributes:
-        body: What the file holds.
+        body: The file's content.
         etag: Its ETag.
-        script: What answers each of the next requests instead of the plain file.
+        script: Answers to the next requests, in order; the plain file follows.
         ranges: The Range header of each request so far, or None.
         sent_bytes: Bytes of bodies sent so far.
-        released: Set when the test is over; a stalled answer waits for it.
+        released: Set at the end of the test; a stalled answer waits for it.
     """
 
     def __init__(self, body: bytes, certificate: Path) -> None:
@@ -62,7 +62,7 @@ class HttpsServer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
         self._server.socket = context.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
-        self._server.handle_error = lambda *_: None  # a client that hangs up is what some tests are about
+        self._server.handle_error = lambda *_: None  # some tests close the connection
         self.url = f"https://{HOST}:{self._server.server_port}/archive.zip"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
 
@@ -92,11 +92,11 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def start_file(self, **headers: str) -> bytes:
-        """Sends the headers of the file, or of the range asked for; returns the bytes to send."""
+        """Sends the headers of the file, or of the requested range; returns the bytes to send."""
         body, start = self.files.body, 0
-        asked = self.headers.get("Range")
-        if asked and self.headers.get("If-Range", self.files.etag) == self.files.etag:
-            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+        requested = self.headers.get("Range")
+        if requested and self.headers.get("If-Range", self.files.etag) == self.files.etag:
+            start = int(requested.removeprefix("bytes=").removesuffix("-"))
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         else:
@@ -119,17 +119,17 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def plain(handler: Handler) -> None:
-    """The file as it should come."""
+    """Sends the file, or the requested range."""
     handler.send(handler.start_file())
 
 
 def cut_after(num_bytes: int) -> Callable[[Handler], None]:
-    """The connection closes after so many bytes."""
+    """Closes the connection after `num_bytes`."""
     return lambda handler: handler.send(handler.start_file()[:num_bytes])
 
 
 def stall_after(num_bytes: int) -> Callable[[Handler], None]:
-    """Nothing more comes after so many bytes, and the connection stays open."""
+    """Sends nothing after `num_bytes` and keeps the connection open."""
 
     def answer(handler: Handler) -> None:
         handler.send(handler.start_file()[:num_bytes])
@@ -139,7 +139,7 @@ def stall_after(num_bytes: int) -> Callable[[Handler], None]:
 
 
 def status(code: int, body: bytes = b"", **headers: str) -> Callable[[Handler], None]:
-    """A status without the file; underscores in the names of headers stand for hyphens."""
+    """Sends a status without the file; underscores in the names of headers stand for hyphens."""
 
     def answer(handler: Handler) -> None:
         handler.send_response(code)
@@ -150,6 +150,6 @@ def status(code: int, body: bytes = b"", **headers: str) -> Callable[[Handler], 
 
 
 def ignore_range(handler: Handler) -> None:
-    """The whole file with status 200, whatever range was asked for."""
+    """Sends the whole file with status 200, whatever range was requested."""
     del handler.headers["Range"]
     plain(handler)

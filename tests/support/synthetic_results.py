@@ -109,7 +109,8 @@ def write_project(
     write_records(root / "data" / "records", words, splits=splits)
     for name, epochs in models.items():
         write_model(root, name, words, epochs=epochs)
-    _write_json(root / "metrics" / "data.json", DATA_REPORT)
+    (root / "reports").mkdir()
+    _write_json(root / "reports" / "data.json", DATA_REPORT)
 
 
 def write_records(

@@ -1,4 +1,4 @@
-"""A dataset of 3 classes and 16 x 16 pixels in Tiny ImageNet's layout, for tests to spoil."""
+"""A dataset of 3 classes and 16 x 16 pixels in Tiny ImageNet's layout, for tests to change and damage."""
 
 import io
 import zipfile
@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-WNIDS = ("n02", "n01", "n03")  # not in alphabetical order: labels follow this one
+WNIDS = ("n02", "n01", "n03")  # in label order, which is not alphabetical
 SIZE = 16
 
 
 def jpeg(seed: int, size: tuple[int, int] = (SIZE, SIZE), mode: str = "RGB", quality: int = 90) -> bytes:
-    """Returns an image like no other seed's."""
+    """Returns a JPEG; each seed gives another image."""
     values = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(values).resize(size, Image.Resampling.BICUBIC).convert(mode).save(file, "JPEG", quality=quality)
@@ -21,7 +21,7 @@ def jpeg(seed: int, size: tuple[int, int] = (SIZE, SIZE), mode: str = "RGB", qua
 
 
 def members(train: int = 7, val: int = 2, test: int = 4) -> dict[str, bytes]:
-    """Returns the members of a good archive by name: so many images a class, and `test` without labels."""
+    """Returns the content by name of a valid archive: `train` and `val` images a class, `test` images in all."""
     files = {"wnids.txt": "\n".join(WNIDS).encode() + b"\n", "words.txt": b"n01\tcat\nn02\tdog, hound\nn99\tghost\n"}
     for label, wnid in enumerate(WNIDS):
         files[f"train/{wnid}/{wnid}_boxes.txt"] = b"ignored\n"
@@ -34,10 +34,10 @@ def members(train: int = 7, val: int = 2, test: int = 4) -> dict[str, bytes]:
     return files
 
 
-def write_archive(path: Path, files: Mapping[str, bytes]) -> Path:
-    """Writes a zip with those members in that order."""
+def write_archive(path: Path, files: Mapping[str, bytes], root: str = "tiny") -> Path:
+    """Writes a zip with these members in their order, below the folder `root`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as file:
         for name, data in files.items():
-            file.writestr(f"tiny/{name}", data)
+            file.writestr(f"{root}/{name}", data)
     return path

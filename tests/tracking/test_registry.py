@@ -182,7 +182,7 @@ def test_the_champion_answers_over_http_as_it_was_evaluated(
     params = shrunk_params()
     params["report"]["champion"] = True
     write_params(tmp_path, params)
-    (tmp_path / "metrics" / "data.json").write_text(json.dumps(DATA_REPORT))
+    (tmp_path / "reports" / "data.json").write_text(json.dumps(DATA_REPORT))
     monkeypatch.chdir(tmp_path)
     import_stage("report").main()
     assert "tiny-imagenet-200: the champion is version 1, tiny (" in capsys.readouterr().out

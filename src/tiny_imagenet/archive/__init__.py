@@ -1,1 +1,1 @@
-"""The dataset's archive: downloaded or copied, verified, read member by member."""
+"""The dataset's archive: download, verification, the zip's members; the built-in digits."""

@@ -1,4 +1,4 @@
-"""The embedded dataset: scikit-learn's 1,797 handwritten digits, written as an archive in Tiny ImageNet's layout."""
+"""The built-in dataset: scikit-learn's 1,797 handwritten digits as an archive in Tiny ImageNet's layout."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ WORDS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight",
 IMAGE_SIZE = 64
 TEST_PER_CLASS = 20
 VAL_PER_CLASS = 30
-DATE = (1980, 1, 1, 0, 0, 0)  # the oldest that a zip can hold; fixed, so that the bytes are
+DATE = (1980, 1, 1, 0, 0, 0)  # of every member: equal digits give equal bytes
 
 
 def write_digits_archive(path: Path) -> None:
-    """Writes the digits as a zip: 10 classes, 64 x 64 grey images as RGB JPEG, whole or not at all.
+    """Writes the digits as a zip, atomically: 10 classes, 64 x 64 gray images as RGB JPEG.
 
-    The split is fixed, by scikit-learn's order within each class: the first 20 images are test, without labels, the
-    next 30 are val, the rest train. The same versions of scikit-learn and Pillow write the same bytes.
+    In scikit-learn's order, the first 20 images of each class are test, without labels, the next 30 val, the rest
+    train. Equal versions of scikit-learn and Pillow write equal bytes.
     """
     with atomic_write(path) as temporary, zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
         for name, data in _members():
@@ -34,9 +34,9 @@ def write_digits_archive(path: Path) -> None:
 
 
 def _members() -> Iterator[tuple[str, bytes]]:
-    from sklearn.datasets import load_digits  # slow to import, and only this dataset needs it
+    from sklearn.datasets import load_digits  # slow to import, needed for this dataset only
 
-    wnids = [f"n{label:08}" for label in range(len(WORDS))]  # WordNet's format, not its numbers
+    wnids = [f"n{label:08}" for label in range(len(WORDS))]  # in WordNet's format; not ids of WordNet
     yield "wnids.txt", "".join(f"{wnid}\n" for wnid in wnids).encode()
     yield "words.txt", "".join(f"{wnid}\t{words}\n" for wnid, words in zip(wnids, WORDS, strict=True)).encode()
     digits = load_digits()
@@ -59,9 +59,9 @@ def _members() -> Iterator[tuple[str, bytes]]:
 
 
 def _as_jpeg(pixels: Any) -> bytes:
-    """Returns an 8 x 8 array of 0 to 16 as a JPEG."""
-    grey = Image.fromarray((pixels * (255 / 16)).round().astype("uint8"))
-    image = grey.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC).convert("RGB")
+    """Encodes an (8, 8) array of values 0 to 16 as a JPEG."""
+    gray = Image.fromarray((pixels * (255 / 16)).round().astype("uint8"))
+    image = gray.resize((IMAGE_SIZE, IMAGE_SIZE), Image.Resampling.BICUBIC).convert("RGB")
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=95)
     return buffer.getvalue()

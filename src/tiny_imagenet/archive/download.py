@@ -1,17 +1,18 @@
-"""The download of one large file: over https, whole or not at all, resuming what an earlier try left."""
+"""Download of one large file over https: atomic, resumable, with a deadline."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 from tqdm import tqdm
 
-from tiny_imagenet.archive.http import CORRECT, InterruptedTry, Part, transfer
-from tiny_imagenet.core.disk import disk_errors, require_free_bytes
+from tiny_imagenet.archive.range_request import CORRECT_URL, PartialFile, RetryableError, request_rest
+from tiny_imagenet.core.disk import disk_errors
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import atomic_write
 
@@ -19,15 +20,15 @@ LINE_SECONDS = 10  # between progress lines where there is no terminal
 
 
 @dataclass(frozen=True)
-class Patience:
-    """How long a download waits, in seconds, before it gives up; what came so far is kept for the next run."""
+class RetryPolicy:
+    """Time limits in seconds, and the number of requests, after which a download gives up."""
 
     connect_seconds: float = 10
     read_seconds: float = 15  # for the next bytes
-    idle_seconds: float = 40  # without getting further, all tries together
+    idle_seconds: float = 40  # without progress, over all requests
     total_seconds: float = 6 * 3600
-    pause_seconds: float = 1  # before the second try; doubles with each one in vain
-    tries: int = 100
+    backoff_seconds: float = 1  # before the second request; doubles with each one that brings nothing new
+    max_requests: int = 100
 
 
 def download(
@@ -35,32 +36,33 @@ def download(
     path: Path,
     check: Callable[[Path], None],
     size_bytes: int | None = None,
-    patience: Patience = Patience(),
+    policy: RetryPolicy = RetryPolicy(),
 ) -> None:
-    """Downloads a file over https, also after a redirect; with a bar on a terminal, a line every ten seconds elsewhere.
+    """Downloads a file over https, redirects included, and shows the progress.
 
-    What has come so far lies in `<path>.part`, and a later call resumes there if the server still has the same file.
+    The bytes received so far are kept in `<path>.part`. A later call resumes there if the server still has the same
+    version of the file.
 
     Args:
         url: An https address.
-        path: Where the file goes once it is whole and checked.
-        check: Raises an error if the file of that path is not the right one; its bytes are then removed.
-        size_bytes: The file's size, if it is known.
-        patience: When to give up.
+        path: Where the complete, checked file goes.
+        check: Raises an InputError if the file at the path it is given is not the expected one; its bytes are deleted.
+        size_bytes: The size of the file, if known.
+        policy: When to retry and when to give up.
 
     Raises:
-        InputError: The address, or what lies there, is wrong; trying again would not help.
-        PipelineError: The network or the disk failed; running again resumes.
+        InputError: The url or the file there is wrong; a retry would not help.
+        PipelineError: The network or the disk failed; another call resumes.
     """
     if not url.startswith("https://"):
-        raise InputError(url, "is not an https address", CORRECT)
+        raise InputError(url, "is not an https address", CORRECT_URL)
     with disk_errors(path, size_bytes or 0):
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = Part(path, url)
+        part = PartialFile(path, url)
         if part.num_bytes() != size_bytes:
-            with requests.Session() as session:
-                session.adapters.pop("http://")  # requests looks for the adapter of each address it is redirected to
-                _Download(session, part, size_bytes, patience).run()
+            with requests.Session() as session, closing(_Progress(size_bytes)) as progress:
+                session.adapters.pop("http://")  # a redirect to http then finds no adapter
+                _complete(session, part, size_bytes, policy, progress)
         try:
             check(part.path)
         except InputError:
@@ -71,67 +73,48 @@ def download(
         part.remove()
 
 
-class _Download:
-    """The tries that it takes to complete a part."""
-
-    def __init__(self, session: requests.Session, part: Part, size_bytes: int | None, patience: Patience) -> None:
-        self.session, self.part, self.size_bytes, self.patience = session, part, size_bytes, patience
-        self.deadline = time.monotonic() + patience.total_seconds
-        self.furthest, self.furthest_time, self.tries_in_vain = part.num_bytes(), time.monotonic(), 0
-        self.progress = _Progress(size_bytes)
-
-    def run(self) -> None:
-        require_free_bytes(self.part.path, (self.size_bytes or 0) - self.part.num_bytes())
-        timeout = (self.patience.connect_seconds, self.patience.read_seconds)
-        with self.progress:
-            for number in range(1, self.patience.tries + 1):
-                try:
-                    transfer(self.session, self.part, self.size_bytes, timeout, self._arrived)
-                    return
-                except InterruptedTry as interrupted:
-                    self._pause(interrupted, last=number == self.patience.tries)
-
-    def _arrived(self, num_bytes: int) -> None:
-        self.progress.show(num_bytes)
-        if num_bytes > self.furthest:
-            self.furthest, self.furthest_time, self.tries_in_vain = num_bytes, time.monotonic(), 0
-        if time.monotonic() > self.deadline:
-            raise self._given_up(f"not done after {self.patience.total_seconds:.0f} s")
-
-    def _pause(self, interrupted: InterruptedTry, last: bool) -> None:
-        """Waits before the next try; gives up if there is none, or if it would come too late."""
-        seconds = max(interrupted.retry_after_seconds, self.patience.pause_seconds * 2**self.tries_in_vain)
-        self.tries_in_vain += 1
-        last_moment = min(self.furthest_time + self.patience.idle_seconds, self.deadline)
-        if last or time.monotonic() + seconds > last_moment:
-            raise self._given_up(str(interrupted)) from None
-        self.progress.say(f"{interrupted} at {self.part.num_bytes():,} bytes; trying again in {seconds:.0f} s")
-        time.sleep(seconds)
-
-    def _given_up(self, what: str) -> PipelineError:
-        kept = f"{what}, with {self.part.num_bytes():,} bytes here"
-        return PipelineError(self.part.url, kept, "run again later: it goes on where it stopped")
+def _complete(
+    session: requests.Session, part: PartialFile, size_bytes: int | None, policy: RetryPolicy, progress: _Progress
+) -> None:
+    """Repeats the request for the missing bytes until the file is complete or the policy's limits are reached."""
+    # Not urllib3's own loop: its Retry sees no break in a streamed body, and sleeps without regard to a deadline.
+    timeout = (policy.connect_seconds, policy.read_seconds)
+    deadline = time.monotonic() + policy.total_seconds
+    received, idle_deadline, backoff = part.num_bytes(), time.monotonic() + policy.idle_seconds, policy.backoff_seconds
+    for requests_left in reversed(range(policy.max_requests)):
+        try:
+            for num_bytes in request_rest(session, part, size_bytes, timeout):
+                progress.show(num_bytes)
+                if num_bytes > received:
+                    received, idle_deadline = num_bytes, time.monotonic() + policy.idle_seconds
+                    backoff = policy.backoff_seconds
+                if time.monotonic() > deadline:
+                    raise RetryableError(f"not complete after {policy.total_seconds:.0f} s")
+            return
+        except RetryableError as error:
+            wait = max(error.retry_after_seconds, backoff)
+            kept = f"{error}, {part.num_bytes():,} bytes are kept"
+            if not requests_left or time.monotonic() + wait > min(idle_deadline, deadline):
+                raise PipelineError(part.url, f"download failed: {kept}", "run again to resume") from None
+            progress.write(f"{kept}; next request in {wait:.0f} s")
+            backoff *= 2
+            time.sleep(wait)
 
 
 class _Progress:
-    """A bar on a terminal; elsewhere a line now and then."""
+    """A bar on a terminal; elsewhere a line every `LINE_SECONDS`."""
 
     def __init__(self, size_bytes: int | None) -> None:
         self._bar = tqdm(total=size_bytes, desc="downloading", unit="B", unit_scale=True, disable=None)
         self._last_line = time.monotonic()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.close()
+        self.close = self._bar.close
 
     def show(self, num_bytes: int) -> None:
         self._bar.update(num_bytes - self._bar.n)
         if self._bar.disable and time.monotonic() - self._last_line >= LINE_SECONDS:
-            whole = f" of {self._bar.total / 1e6:.0f}" if self._bar.total else ""
-            self.say(f"{num_bytes / 1e6:.0f}{whole} MB")
+            total = f" of {self._bar.total / 1e6:.0f}" if self._bar.total else ""
+            self.write(f"{num_bytes / 1e6:.0f}{total} MB")
 
-    def say(self, what: str) -> None:
+    def write(self, line: str) -> None:
         self._last_line = time.monotonic()
-        tqdm.write(f"downloading: {what}")
+        tqdm.write(f"downloading: {line}")

@@ -1,7 +1,7 @@
-"""The command that finds altered objects in DVC's cache: `python -m tiny_imagenet.cli.check_cache --help`.
+"""The command `tiny-imagenet check-cache`: finds corrupt objects in DVC's cache.
 
-DVC names an object by the MD5 of its content, and believes the name as long as the file is write-protected: what a disk
-or a tool altered in place is checked out as if it were the result, and `dvc status` says "up to date".
+DVC names an object by the MD5 of its content, and trusts the name as long as the file is write-protected. A file that a
+disk or a tool altered in place is therefore checked out as if it were the result, and `dvc status` says "up to date".
 """
 
 from __future__ import annotations
@@ -9,66 +9,61 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm import tqdm
 
 from tiny_imagenet.cli.trained_models import add_root_argument
 from tiny_imagenet.core.errors import InputError, PipelineError
-from tiny_imagenet.core.process import command_process
 
-FOLDER = ".dir"  # how the name of an object ends that lists the files of a folder
+HELP = "compare each object of DVC's cache with its checksum"
+EPILOG = "Prints each corrupt object and the outputs of the current commit that contain it, then exits with status 1."
+FOLDER = ".dir"  # suffix of an object that lists the files of a folder
 
 
-def main(words: Sequence[str] | None = None) -> None:
-    """Reads every object of the cache, and names those that are not what they were.
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("--remove", action="store_true", help="remove corrupt objects")
+    add_root_argument(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Reads every object of the cache and prints those that are corrupt.
 
     Raises:
         InputError: There is no DVC repository.
-        PipelineError: An object was altered.
+        PipelineError: An object is corrupt.
     """
-    arguments = _parser().parse_args(words)
     cache, outputs = read_repository(arguments.root)
     objects = sorted(path for path in cache.glob("[0-9a-f][0-9a-f]/*") if not path.name.endswith(".unpacked"))
-    damaged = [path for path in tqdm(objects, unit="object", disable=None, leave=False) if not is_whole(path)]
-    for path in damaged:
-        print(f"{path}: {', '.join(outputs.get(named(path), [])) or 'no output of this commit'}")
+    corrupt = [path for path in tqdm(objects, unit="object", disable=None, leave=False) if not is_intact(path)]
+    for path in corrupt:
+        print(f"{path}: {', '.join(outputs.get(object_name(path), [])) or 'no output of this commit'}")
         if arguments.remove:
             path.unlink()
-    if damaged:
-        todo = "`dvc fetch` or `dvc repro` brings them back" if arguments.remove else "take them away with --remove"
-        raise PipelineError(cache, f"{len(damaged)} of {len(objects)} objects are not what they were", todo)
-    print(f"{cache}: {len(objects)} objects, all whole")
+    if corrupt:
+        todo = "run `dvc fetch` or `dvc repro` to restore them" if arguments.remove else "remove them with --remove"
+        raise PipelineError(cache, f"{len(corrupt)} of {len(objects)} objects are corrupt", todo)
+    print(f"{cache}: {len(objects)} objects, all intact")
+    return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tiny_imagenet.cli.check_cache",
-        description="Reads every object of DVC's cache and names those whose content is no longer the one they are "
-        "named by, with the outputs of the checked-out commit that they belong to. Exit status 1 if there is one.",
-    )
-    parser.add_argument("--remove", action="store_true", help="remove what was altered")
-    add_root_argument(parser)
-    return parser
-
-
-def is_whole(path: Path) -> bool:
-    """Returns whether an object's content has the MD5 that it is named by."""
+def is_intact(path: Path) -> bool:
+    """Returns whether the MD5 of an object's content is its name."""
     digest = hashlib.md5(usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 22):
             digest.update(block)
-    return digest.hexdigest() == named(path).removesuffix(FOLDER)
+    return digest.hexdigest() == object_name(path).removesuffix(FOLDER)
 
 
-def named(path: Path) -> str:
-    """Returns the name of an object: the folder that it lies in has the first two letters."""
+def object_name(path: Path) -> str:
+    """Returns the name of an object, whose first two letters are the name of its folder."""
     return path.parent.name + path.name
 
 
 def read_repository(root: Path) -> tuple[Path, dict[str, list[str]]]:
-    """Returns the folder of a DVC repository's cache, and the outputs that each object belongs to, by its name.
+    """Returns the cache folder of a DVC repository, and by object name the outputs that contain the object.
 
     Raises:
         InputError: There is no DVC repository, or DVC cannot read it.
@@ -91,13 +86,8 @@ def read_repository(root: Path) -> tuple[Path, dict[str, list[str]]]:
 
 
 def _files(cache: Path, name: str) -> list[tuple[str, str]]:
-    """Returns the files of a folder and the names of their objects, as far as its list can be read."""
+    """Returns the files of a folder and the names of their objects; nothing if the list itself is corrupt."""
     listed = cache / name[:2] / name[2:]
-    if not name.endswith(FOLDER) or not listed.is_file() or not is_whole(listed):
+    if not name.endswith(FOLDER) or not listed.is_file() or not is_intact(listed):
         return []
     return [(str(each["relpath"]), str(each["md5"])) for each in json.loads(listed.read_bytes())]
-
-
-if __name__ == "__main__":
-    with command_process("verify"):
-        main()

@@ -1,4 +1,4 @@
-"""The outputs of one stage in two folders, compared: bit for bit, but for times, run ids and the words of the report."""
+"""The outputs of one stage in two folders, compared bit for bit but for times and the words of the report."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def _equal_weights(first: Path, second: Path) -> bool:
 
 
 def _weights(path: Path) -> dict[str, np.ndarray]:
-    import h5py
+    import h5py  # type: ignore[import-untyped]
 
     found: dict[str, np.ndarray] = {}
     with zipfile.ZipFile(path) as archive:

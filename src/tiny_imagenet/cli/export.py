@@ -1,38 +1,46 @@
-"""The command that hands a trained model on, in formats that others load: `python -m tiny_imagenet.cli.export --help`."""
+"""The command `tiny-imagenet export`: a trained model in formats that other programs load."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.cli.export_formats import BATCH, FORMATS, ROUNDS, Format, Measured, as_float32, measure
+from tiny_imagenet.cli.export_formats import BATCH_SIZE, FORMATS, ROUNDS, Format, Measurement, as_float32, measure
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.files import atomic_directory, write_csv
-from tiny_imagenet.core.process import command_process
 from tiny_imagenet.scoring.metrics import log_softmax
 
-NUM_IMAGES = 100  # of val, whose answers are compared
+HELP = "write a trained model to exports/MODEL/ in formats that other programs load, each checked and timed"
+NUM_IMAGES = 100  # of val, on which the files are compared with the model
 TOLERANCE = 1e-4  # of a probability
 
-PAGE = """# {name}
+PAGE = """\
+# {{ model.name }}
 
-Classifies images of {dataset} into {num_classes} classes, named in `classes.csv`.
-In: float32 `(images, {size}, {size}, 3)`, red, green, blue, 0 to 255; nothing is to be normalised.
-Out: float32 logits `(images, {num_classes})`; their softmax gives the probabilities.{flip_averaging}
+Classifies images of {{ manifest.dataset }} into {{ manifest.num_classes }} classes, listed in `classes.csv`.
+Input: float32 `(images, {{ size }}, {{ size }}, 3)`, RGB, 0 to 255; the model normalizes them itself.
+Output: float32 logits `(images, {{ manifest.num_classes }})`; their softmax gives the probabilities.
+{%- if model.flip_tta %}
+It was evaluated on the mean of the logits of each image and of its mirror image; to get the same accuracy, do the same.
+{%- endif %}
 
-| file | MB | ms an image alone | images a second in batches of {batch} | differs by |
+| file | MB | ms for one image | images/s in batches of {{ batch_size }} | largest difference |
 | :-- | --: | --: | --: | --: |
-{rows}
+{%- for each in measurements %}
+| {{ each.file }} | {{ "%.2f" % (each.num_bytes / 1e6) }} | {{ "%.2f" % (each.one_image_seconds * 1e3) }} |
+{#- #} {{ "{:,.0f}".format(batch_size / each.batch_seconds) }} | {{ "%.1g" % each.difference }} |
+{%- endfor %}
 
-Medians of {rounds} on {device}; TFLite computes on the CPU. "Differs by": the greatest difference in a probability
-between the file's answers and the trained model's on {num_images} val images{arithmetic}. {versions}.
+Speeds are medians of {{ rounds }} rounds on {{ device }}; TFLite computes on the CPU. The difference is that of a
+probability between the file's predictions and the trained model's, on {{ num_images }} val images
+{%- if converted %}, both in float32
+(it was trained in mixed_bfloat16){% endif %}. {{ versions }}.
 
 ```python
 model = keras.saving.load_model("model.keras", compile=False)   # model(images)
@@ -43,85 +51,70 @@ model = Interpreter("model.tflite").get_signature_runner()      # model(image=im
 `Interpreter` is `ai_edge_litert.interpreter.Interpreter`, which needs no TensorFlow, or `tensorflow.lite.Interpreter`.
 """
 
-FLIP_AVERAGING = """
-It was evaluated by the mean of the logits of an image and of its mirror image; to be as good, ask the files so too."""
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("model", metavar="MODEL", help="its name in params.yaml")
+    text = f"one or more of {', '.join(FORMATS)}; default: all"
+    parser.add_argument("--format", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT", help=text)
+    add_root_argument(parser)
 
 
-def main(words: Sequence[str] | None = None) -> int:
-    """Writes `exports/MODEL/` in the checkout, and shows its page."""
-    arguments = _parser().parse_args(words)
+def run(arguments: argparse.Namespace) -> int:
+    """Writes `exports/MODEL/` in the checkout and prints its README."""
     model = find_model(arguments.root, arguments.model)
     formats = [each for name, each in FORMATS.items() if name in arguments.format]
     print(_export(model, arguments.root, formats), end="")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m tiny_imagenet.cli.export",
-        description="Writes exports/MODEL/: a trained model in formats that others load, compared with it and timed.",
-    )
-    parser.add_argument("model", metavar="MODEL", help="its name in params.yaml")
-    what = f"some of {', '.join(FORMATS)}; default: all"
-    parser.add_argument("--format", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT", help=what)
-    add_root_argument(parser)
-    return parser
-
-
 def _export(trained: TrainedModel, root: Path, formats: Sequence[Format]) -> str:
-    """Writes the files and their page, whole or not at all; returns the page."""
-    from tiny_imagenet.distribute import devices  # sets what TensorFlow reads when it is imported
+    """Writes the files and their README, all or none; returns the README."""
+    loaded, strategy = trained.load()
 
     # isort: split
+    from tiny_imagenet.distribute.devices import device_name
     from tiny_imagenet.images.decoding import load_images
 
-    strategy, manifest = devices.make_strategy("auto", "single", alone=True), trained.manifest
+    manifest = trained.manifest
     images = load_images(root / "data" / "records", manifest, "val", root / ".cache").images[:NUM_IMAGES]
     with strategy.scope(), atomic_directory(root / "exports" / trained.name) as folder:
-        loaded = trained.load()
         model = as_float32(loaded)
         probabilities = np.exp(log_softmax(model(images.astype(np.float32), training=False).numpy()))
-        measured = []
+        measurements = []
         for each in formats:
             each.write(model, folder / each.file, manifest.image_size)
-            measured.append(measure(each, folder, images, probabilities))
-            _require_equal(measured[-1])
-        labelled = enumerate(manifest.classes)
-        write_csv(folder / "classes.csv", [{"label": label, **dataclasses.asdict(each)} for label, each in labelled])
-        page = _page(trained, measured, devices.device_name(strategy), len(images), same=model is loaded)
+            measurements.append(measure(each, folder, images, probabilities))
+            _require_equal(measurements[-1])
+        labeled = enumerate(manifest.classes)
+        write_csv(folder / "classes.csv", [{"label": label, **dataclasses.asdict(each)} for label, each in labeled])
+        page = _render_page(trained, measurements, device_name(strategy), len(images), converted=model is not loaded)
         (folder / "README.md").write_text(page, encoding="utf-8")
     return page
 
 
-def _page(trained: TrainedModel, measured: Sequence[Measured], device: str, num_images: int, *, same: bool) -> str:
-    manifest = trained.manifest
-    return PAGE.format(
-        name=trained.name,
-        dataset=manifest.dataset,
-        num_classes=manifest.num_classes,
-        size=manifest.image_size,
-        flip_averaging=FLIP_AVERAGING if trained.flip_tta else "",
-        batch=BATCH,
-        rows="\n".join(map(_row, measured)),
+def _require_equal(found: Measurement) -> None:
+    """Raises a PipelineError if a file predicts something else than the model."""
+    if not found.difference <= TOLERANCE:
+        what = f"predictions differ from the trained model's (by {found.difference:.2g} in a probability)"
+        raise PipelineError(found.file, what, "leave this format out with --format, and report the problem")
+
+
+def _render_page(
+    trained: TrainedModel, measurements: Sequence[Measurement], device: str, num_images: int, *, converted: bool
+) -> str:
+    from jinja2 import Environment, StrictUndefined
+
+    template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(PAGE)
+    return template.render(
+        model=trained,
+        manifest=trained.manifest,
+        size=trained.manifest.image_size,
+        measurements=measurements,
+        batch_size=BATCH_SIZE,
         rounds=ROUNDS,
         device=device,
         num_images=num_images,
-        arithmetic="" if same else ", both in float32 (it was trained in mixed_bfloat16)",
+        converted=converted,
         versions=", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras")),
     )
-
-
-def _require_equal(found: Measured) -> None:
-    if not found.difference <= TOLERANCE:
-        what = f"answers differently from the trained model (by {found.difference:.2g} in a probability)"
-        raise PipelineError(found.file, what, "leave this format out with --format, and report it")
-
-
-def _row(found: Measured) -> str:
-    cells = [f"{found.num_bytes / 1e6:.2f}", f"{found.one_image * 1e3:.2f}", f"{BATCH / found.batch:,.0f}"]
-    return f"| {found.file} | {' | '.join(cells)} | {found.difference:.1g} |"
-
-
-if __name__ == "__main__":
-    with command_process("export"):
-        sys.exit(main())

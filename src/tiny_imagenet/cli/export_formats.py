@@ -1,6 +1,6 @@
-"""The formats that a model can be handed on in: how each is written, and how whoever gets it opens it.
+"""The file formats that a model can be exported to: a writer and a reader of each, compared with the model and timed.
 
-TFLite and not ONNX: TensorFlow brings the converter and the interpreter, and ONNX would be two packages more.
+TFLite rather than ONNX: TensorFlow contains its converter and interpreter; ONNX would need two more packages.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from tiny_imagenet.core.process import silence_stderr
 from tiny_imagenet.scoring.metrics import log_softmax
 
 if TYPE_CHECKING:
-    import keras  # imported late elsewhere: to know the formats' names must not take the seconds that it does
+    import keras  # elsewhere imported inside functions: listing the formats must not take seconds
 
-BATCH = 32
-ROUNDS = 30  # timed, after three that are not
+BATCH_SIZE = 32
+WARMUP_ROUNDS = 3
+ROUNDS = 30  # timed, after the warm-up
 
 Predict = Callable[[np.ndarray], np.ndarray]  # float32 (images, size, size, 3), 0 to 255, to logits (images, classes)
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the file or folder it makes, and the functions that write and open it."""
+    """A format: the name of its file or folder, and the functions that write and open it."""
 
     file: str
     write: Callable[[keras.Model, Path, int], None]
@@ -39,18 +40,26 @@ class Format:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """A file, as its user meets it: sizes in bytes, times in seconds (the median of 30 rounds)."""
+class Measurement:
+    """A file's size, speed and accuracy.
+
+    Attributes:
+        file: Its name.
+        num_bytes: Its size; of a folder, that of all its files.
+        one_image_seconds: Median time of a batch of one image.
+        batch_seconds: Median time of a batch of BATCH_SIZE images.
+        difference: The largest difference of a probability to the model's.
+    """
 
     file: str
     num_bytes: int
-    one_image: float
-    batch: float
+    one_image_seconds: float
+    batch_seconds: float
     difference: float
 
 
 def as_float32(model: keras.Model) -> keras.Model:
-    """Returns the model, or where it computes in bfloat16 one of the same weights that computes in float32."""
+    """Returns the model itself if it computes in float32, else a float32 copy with the same weights."""
     import keras
 
     if all(layer.compute_dtype == "float32" for layer in model.layers):
@@ -64,32 +73,32 @@ def as_float32(model: keras.Model) -> keras.Model:
     return clone
 
 
-def measure(form: Format, folder: Path, images: np.ndarray, probabilities: np.ndarray) -> Measured:
-    """Opens what was written and compares and times its answers.
+def measure(form: Format, folder: Path, images: np.ndarray, probabilities: np.ndarray) -> Measurement:
+    """Opens an exported file, compares its predictions with the model's and times them.
 
     Args:
-        form: What was written.
-        folder: Where.
-        images: uint8 (images, size, size, 3); a batch of them is timed.
-        probabilities: The model's own answers for them, (images, classes).
+        form: The format.
+        folder: The folder that it was written to.
+        images: uint8 (images, size, size, 3); the first BATCH_SIZE are timed.
+        probabilities: The model's own predictions, (images, classes).
     """
     path = folder / form.file
     predict = form.open(path)
-    batch = images[:BATCH].astype(np.float32)
+    batch = images[:BATCH_SIZE].astype(np.float32)
     difference = np.abs(np.exp(log_softmax(predict(images.astype(np.float32)))) - probabilities).max()
     files = [each for each in path.rglob("*") if each.is_file()] if path.is_dir() else [path]
     num_bytes = sum(each.stat().st_size for each in files)
     one, many = (_seconds(predict, each) for each in (batch[:1], batch))
-    return Measured(form.file, num_bytes, one, many, float(difference))
+    return Measurement(form.file, num_bytes, one, many, float(difference))
 
 
 def _seconds(predict: Predict, images: np.ndarray) -> float:
     times = []
-    for _ in range(3 + ROUNDS):
-        begun = time.perf_counter()
+    for _ in range(WARMUP_ROUNDS + ROUNDS):
+        started = time.perf_counter()
         predict(images)
-        times.append(time.perf_counter() - begun)
-    return statistics.median(times[3:])
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[WARMUP_ROUNDS:])
 
 
 def _write_keras(model: keras.Model, path: Path, image_size: int) -> None:
@@ -119,12 +128,14 @@ def _open_saved_model(path: Path) -> Predict:
 def _write_tflite(model: keras.Model, path: Path, image_size: int) -> None:
     import tensorflow as tf
 
-    plain = {"supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]}  # else the file may need TensorFlow beside the runtime
+    builtin = {
+        "supported_ops": [tf.lite.OpsSet.TFLITE_BUILTINS]
+    }  # other operations would need TensorFlow beside the runtime
     signature = _signature(image_size)
     try:
         with silence_stderr():
-            model.export(path, format="litert", verbose=False, input_signature=signature, target_spec=plain)
-    except Exception as error:  # the converter raises its own, Keras's and TensorFlow's
+            model.export(path, format="litert", verbose=False, input_signature=signature, target_spec=builtin)
+    except Exception as error:  # the converter raises its own errors, Keras' and TensorFlow's
         what = f"cannot be converted ({str(error).strip().splitlines()[0]})"
         raise PipelineError(path.name, what, "leave tflite out with --format") from None
 
@@ -133,7 +144,7 @@ def _open_tflite(path: Path) -> Predict:
     import tensorflow as tf
 
     with warnings.catch_warnings(), silence_stderr():
-        # TensorFlow's interpreter is to move to the package ai-edge-litert, which would be one more to install.
+        # TensorFlow announces the interpreter's move to the package ai-edge-litert, which would be one more to install.
         warnings.simplefilter("ignore", UserWarning)
         interpreter = tf.lite.Interpreter(str(path), num_threads=os.cpu_count())
         interpreter.allocate_tensors()
@@ -142,7 +153,7 @@ def _open_tflite(path: Path) -> Predict:
 
 
 def _signature(image_size: int) -> list[keras.InputSpec]:
-    """Any number of images of one size, also of a model that takes any size."""
+    """Returns the signature of a batch of any number of images of one size, even if the model takes any size."""
     import keras
 
     return [keras.InputSpec(dtype="float32", shape=(None, image_size, image_size, 3), name="image")]

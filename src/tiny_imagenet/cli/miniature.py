@@ -92,8 +92,9 @@ def check_out_revision(root: Path, revision: str, folder: Path) -> None:
             with tarfile.open(fileobj=git.stdout, mode="r|") as files:
                 files.extractall(folder, filter="data")
         except tarfile.ReadError:
-            what = (git.stderr.read().decode(errors="replace").strip().splitlines() or ["git failed"])[0]
-            raise InputError(f"revision {revision}", f"cannot be read ({what})", "name a commit, branch or tag") from None
+            lines = git.stderr.read().decode(errors="replace").strip().splitlines()
+            what = f"cannot be read ({lines[0] if lines else 'git failed'})"
+            raise InputError(f"revision {revision}", what, "name a commit, branch or tag") from None
 
 
 def copy_working_tree(root: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of any size and kind, made into what a dataset's images are: square, upright, RGB, 0 to 255."""
+"""Pictures of any size and most formats, converted to a dataset's images: upright, square, RGB, uint8."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ import PIL.ImageOps
 
 from tiny_imagenet.core.errors import InputError
 
-# What people have. Others, such as EPS, have Pillow start programs or read a second file.
+# Common formats. Pillow reads more, but for some, such as EPS, it starts programs or reads other files.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM")
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm"),
 )
-MARGIN = 4  # a large JPEG is decoded at a half or a quarter, but at no less than this many times the size asked for
-BACKGROUND = "white"  # behind what is transparent, as on most pages
-CHANGE_IT = "leave it out, or save it anew as PNG or JPEG"
+DRAFT_FACTOR = 4  # a large JPEG is decoded at reduced size, but at least at this multiple of the final one
+BACKGROUND = "white"  # of transparent pixels, as on most web pages
+CONVERT = "remove it, or convert it to PNG or JPEG"
 
-# Pillow warns at 89 million pixels and refuses at twice as many: here the first is the limit.
+# Pillow warns from 89 million pixels on, and refuses twice as many; here, the warning is an error.
 warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
 
 
 def find_pictures(path: Path) -> list[Path]:
-    """Returns a file as it is; of a folder all files in and below it that have a picture's suffix, in order.
+    """Returns a file itself, or the pictures in a folder and its subfolders, by suffix, sorted.
 
-    Files and folders whose name begins with a dot are no part of a folder.
+    Files and folders whose name begins with a dot are skipped.
 
     Raises:
-        InputError: A folder holds no picture.
+        InputError: The folder holds no picture.
     """
     if not path.is_dir():
         return [path]
@@ -44,60 +44,61 @@ def find_pictures(path: Path) -> list[Path]:
 
 
 def read_picture(path: Path, size: int) -> npt.NDArray[np.uint8]:
-    """Returns a picture as a model is given an image: uint8 (size, size, 3).
+    """Returns a picture as the input of a model, uint8 (size, size, 3).
 
-    A picture that has that size already keeps its pixels: an image of the dataset gives what training saw of it.
+    A picture of that size keeps its pixels: an image of the dataset is read as in training.
 
     Raises:
-        InputError: There is no such file, or it is no picture, damaged or too large.
+        InputError: The file is missing, is not a picture, or is damaged or too large.
     """
-    return np.asarray(make_square(open_picture(path, MARGIN * size), size))
+    return np.asarray(make_square(open_picture(path, DRAFT_FACTOR * size), size))
 
 
-def open_picture(path: Path, least: int) -> PIL.Image.Image:
-    """Decodes a picture: RGB, the first frame of several, turned upright as its EXIF data says.
+def open_picture(path: Path, min_size: int) -> PIL.Image.Image:
+    """Decodes a picture to RGB: its first frame, upright by its EXIF orientation.
 
-    A JPEG may come shrunk, to a quarter or to `least` pixels a side at the least: photographs are read much faster so.
+    A JPEG may be decoded at half or a quarter of its size, but at no less than `min_size` pixels a side: photographs
+    are read several times faster.
 
-    Transparent parts become white; 16-bit grey keeps its upper byte; numbers without a given range (32-bit TIFF) are
-    stretched from their least to their greatest. Colour profiles are not applied, as they were not in training.
+    Transparent pixels become white. 16-bit gray keeps its upper byte. 32-bit integers and floats, which have no
+    defined range, are scaled from their minimum and maximum to 0 and 255. Color profiles are ignored, as in training.
 
     Raises:
-        InputError: There is no such file, or it is no picture, damaged or too large.
+        InputError: The file is missing, is not a picture, or is damaged or too large.
     """
     try:
         with PIL.Image.open(path, formats=FORMATS) as file:
-            # At an eighth the colours are off by several levels; at a quarter, by one.
-            file.draft(None, (max(least, -(-file.width // 4)), max(least, -(-file.height // 4))))
+            # At an eighth, colors are off by several levels; at a quarter, by one.
+            file.draft(None, (max(min_size, -(-file.width // 4)), max(min_size, -(-file.height // 4))))
             file.load()
             return _as_rgb(PIL.ImageOps.exif_transpose(file))
     except FileNotFoundError:
-        raise InputError(path, "no such file", "correct its name") from None
+        raise InputError(path, "no such file", "check its name") from None
     except PIL.UnidentifiedImageError:
-        raise InputError(path, "is no picture that Pillow reads", CHANGE_IT) from None
+        raise InputError(path, "is not a picture in a supported format", CONVERT) from None
     except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
         limit = PIL.Image.MAX_IMAGE_PIXELS or 0
-        raise InputError(path, f"has more than {limit:,} pixels", "make it smaller") from None
-    except Exception as error:  # Pillow's readers of broken files raise whatever their parts raise
-        raise InputError(path, f"cannot be read ({str(error) or type(error).__name__})", CHANGE_IT) from None
+        raise InputError(path, f"has more than {limit:,} pixels", "resize it") from None
+    except Exception as error:  # Pillow raises errors of many kinds for damaged files
+        raise InputError(path, f"cannot be read ({str(error) or type(error).__name__})", CONVERT) from None
 
 
 def make_square(image: PIL.Image.Image, size: int) -> PIL.Image.Image:
-    """Returns the largest square in the middle of an RGB picture, resized to `size` x `size` pixels.
+    """Returns the largest central square of an RGB picture, resized to `size` x `size` pixels.
 
-    How Tiny ImageNet's images were made of ImageNet's was not published. By the look of them they were cut to a square,
-    then shrunk: what is round is round, what is long is cut at its sides. Pillow's antialiased bicubic is a guess.
+    How Tiny ImageNet's images were made from ImageNet's is not published. They look center-cropped to a square, then
+    resized: shapes keep their proportions. Pillow's antialiased bicubic filter is an assumption.
     """
     if image.size == (size, size):
         return image
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    cut = image.crop((left, top, left + side, top + side))  # `resize(box=...)` would mix in what is outside
-    return cut.resize((size, size), PIL.Image.Resampling.BICUBIC)
+    square = image.crop((left, top, left + side, top + side))  # `resize(box=...)` would mix in pixels outside
+    return square.resize((size, size), PIL.Image.Resampling.BICUBIC)
 
 
 def _as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Converts any of Pillow's modes to RGB."""
+    """Returns an image of any Pillow mode in RGB."""
     if image.mode.startswith("I;16"):
         image = PIL.Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     elif image.mode in ("I", "F"):

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tabulate import tabulate
+from tabulate import tabulate  # type: ignore[import-untyped]
 
 from tiny_imagenet.cli.dvc_lock import record, stages_of
 from tiny_imagenet.cli.equal_outputs import Difference, compare_stage
@@ -83,9 +83,15 @@ def _compare(base: Miniature, now: Miniature, models: list[str]) -> dict[str, Di
             if stage == "report":
                 now.copy_times(base, models)
             print(f"{stage} {model}".strip(), flush=True)
-            list(pool.map(lambda tree, words=(stage, *filter(None, [model])): tree.run(*words), (base, now)))
             address = f"{stage}@{model}" if model else stage
-            found[address] = compare_stage(stage, model, base.folder, now.folder)
+            runs = [pool.submit(tree.run, stage, *filter(None, [model])) for tree in (base, now)]
+            runs[0].result()
+            failure = runs[1].exception()
+            if isinstance(failure, PipelineError):
+                found[address] = Difference(0, ["failed"], str(failure))
+            else:
+                runs[1].result()
+                found[address] = compare_stage(stage, model, base.folder, now.folder)
             if found[address].differing and stage in ("fetch", "preprocess"):
                 break
     return found
@@ -103,5 +109,5 @@ def _with_equal_inputs(root: Path, found: dict[str, Difference]) -> list[str]:
 
 
 def _table(found: dict[str, Difference]) -> str:
-    rows = [(address, each.compared, ", ".join(each.differing) or "equal", each.note) for address, each in found.items()]
-    return "\n" + tabulate(rows, ("stage", "outputs", "differ", ""), tablefmt="simple")
+    rows = [(name, each.compared, ", ".join(each.differing) or "equal", each.note) for name, each in found.items()]
+    return "\n" + str(tabulate(rows, ("stage", "outputs", "result", ""), tablefmt="simple"))

@@ -1,4 +1,4 @@
-"""A disk that is full, or that cannot be written, as a user is told it."""
+"""Errors of a full or unwritable disk."""
 
 from __future__ import annotations
 
@@ -10,33 +10,42 @@ from pathlib import Path
 
 from tiny_imagenet.core.errors import PipelineError
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 @contextmanager
 def disk_errors(path: Path, needed_bytes: int) -> Iterator[None]:
-    """Raises a PipelineError instead of an OSError where `path`, of about so many bytes, cannot be written."""
+    """Turns an OSError of the body into a PipelineError.
+
+    Args:
+        path: The file that the body writes.
+        needed_bytes: Its approximate size.
+
+    Raises:
+        PipelineError: The disk is full, or the file cannot be written.
+    """
     try:
         yield
     except OSError as error:
-        if error.errno in FULL:
+        if error.errno in DISK_FULL:
             raise _disk_full(path, needed_bytes) from None
         raise PipelineError(path, f"cannot be written: {error.strerror}", "check the folder") from None
 
 
 @contextmanager
 def full_disk_errors() -> Iterator[None]:
-    """Raises a PipelineError instead of the OSError of a full disk, whoever met it."""
+    """Turns the OSError of a full disk into a PipelineError, whichever file it concerns; others pass through."""
     try:
         yield
     except OSError as error:
-        if error.errno not in FULL:
+        if error.errno not in DISK_FULL:
             raise
-        raise PipelineError(error.filename or "the disk", "is full", "free some space (docs/operations.md)") from None
+        todo = "free some space (docs/operations.md)"
+        raise PipelineError(error.filename or "disk", "no space left on device", todo) from None
 
 
 def require_free_bytes(path: Path, needed_bytes: int) -> None:
-    """Raises a PipelineError unless the disk of `path` has room for so many bytes more."""
+    """Raises a PipelineError unless the disk of `path` has `needed_bytes` free."""
     if shutil.disk_usage(path.parent).free < needed_bytes:
         raise _disk_full(path, needed_bytes)
 

@@ -1,15 +1,15 @@
-"""What goes wrong, as a user is told it."""
+"""Errors that a stage or a command reports in one line."""
 
 from __future__ import annotations
 
 
 class PipelineError(Exception):
-    """A failure at run time that one line explains.
+    """An expected failure at run time, reported as `WHERE: WHAT; TODO`.
 
     Args:
         where: The file or key at fault.
-        what: What is wrong with it.
-        todo: What to do about it.
+        what: The problem.
+        todo: The remedy.
     """
 
     exit_status = 1
@@ -18,12 +18,12 @@ class PipelineError(Exception):
         super().__init__(where, what, todo)
 
     def __str__(self) -> str:
-        """Returns the line."""
+        """Returns the message in one line."""
         where, what, todo = self.args
         return f"{where}: {what}; {todo}".replace("\n", " ")
 
 
 class InputError(PipelineError):
-    """The user's input (a parameter, a file, the data) is at fault."""
+    """An invalid input: a parameter, a file or the data."""
 
     exit_status = 2

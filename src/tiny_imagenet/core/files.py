@@ -1,4 +1,4 @@
-"""Files that are whole or absent: written temporary in the same folder, then renamed."""
+"""Atomic writes of files and directories: to a temporary one in the same folder, which is then renamed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiny_imagenet.core.errors import PipelineError
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Gives a path to write to, beside `path` and with its suffix; it becomes `path` if all went well, else it goes."""
+    """Yields a temporary path in the folder of `path`; renames it to `path`, or deletes it after an exception."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".temporary-{path.name}")
     try:
@@ -29,7 +29,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Lets one process at a time into a folder, which it makes if need be; the others wait."""
+    """Holds the lock of a folder, which is created if it is missing; other processes wait for it."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -37,13 +37,13 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes strict JSON: no NaN, no infinity."""
+    """Writes strict JSON, atomically: no NaN, no infinity."""
     with atomic_write(path) as temporary:
         temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes rows, at least one, that share their keys."""
+    """Writes a CSV file, atomically: at least one row, all with the same keys."""
     with atomic_write(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -61,10 +61,10 @@ def sha256_of(path: Path) -> str:
 
 @contextmanager
 def atomic_directory(path: Path) -> Iterator[Path]:
-    """Yields an empty directory beside `path`, which takes its name if all goes well and vanishes if not.
+    """Yields an empty temporary directory; renames it to `path`, or deletes it after an exception.
 
     Raises:
-        PipelineError: The place cannot be written to.
+        PipelineError: The directory cannot be written.
     """
     temporary, former = path.with_name(f".temporary-{path.name}"), path.with_name(f".former-{path.name}")
     try:

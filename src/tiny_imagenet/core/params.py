@@ -1,4 +1,4 @@
-"""params.yaml read, checked and resolved: for each model the settings of its training."""
+"""Reads, checks and resolves params.yaml: for each model the settings of its training."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.schema import File, ModelSettings, Params
 from tiny_imagenet.core.strict_yaml import check, nearest, read_yaml
 
-OVERRIDES = ("lr", "epochs", "batch_size")  # top-level keys that hold for all models unless null
-OWN_KEYS = ("architecture", "recipe", "arguments", "seed")  # of an entry under `models`; all others change its recipe
+OVERRIDES = ("lr", "epochs", "batch_size")  # top-level keys that replace those of all models, unless null
+OWN_KEYS = ("architecture", "recipe", "arguments", "seed")  # of an entry of `models`; its other keys change its recipe
 RENAMED_ARCHITECTURES = {"transfer": "pretrained"}
 
 
@@ -19,7 +19,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     """Reads params.yaml.
 
     Raises:
-        InputError: Names the key at fault, its value and what it should be.
+        InputError: The file is missing, or a key is invalid; names the key, its value and the valid ones.
     """
     raw = read_yaml(path)
     file = check(File, raw, str(path))
@@ -43,7 +43,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
 
 
 def _resolve(where: str, name: str, raw: Mapping[str, Any]) -> ModelSettings:
-    """Returns a model's settings: its recipe, changed by its own keys, then by the top-level overrides."""
+    """Returns a model's settings: its recipe, updated by its own keys, then by the top-level overrides."""
     entry, recipes = raw["models"][name], raw["recipes"]
     recipe = _choose(f"{where}.recipe", entry.get("recipe"), recipes, "recipe")
     architecture = _choose(f"{where}.architecture", entry.get("architecture"), architectures(), "architecture")
@@ -58,15 +58,21 @@ def _resolve(where: str, name: str, raw: Mapping[str, Any]) -> ModelSettings:
         "dataset": raw["dataset"],
         "seed": entry.get("seed", raw["seed"]),
     }
+    if unknown := sorted(own.keys() & changes.keys()):
+        raise InputError(f"{where}: {unknown[0]}", "unknown key", "remove it")
     return check(ModelSettings, {**_merge(recipes[recipe], changes), **overrides, **own}, where)
 
 
 def _choose(where: str, name: Any, known: Any, kind: str) -> str:
-    """Returns a name that is known."""
+    """Returns `name` if it is known.
+
+    Raises:
+        InputError: It is missing, no string, renamed or unknown.
+    """
     if name is None:
         raise InputError(where, "is missing", "add it")
     if not isinstance(name, str):
-        raise InputError(where, f"got {name!r}", "name one")
+        raise InputError(where, f"got {name!r}", "give one name")
     if name in RENAMED_ARCHITECTURES and kind == "architecture":
         raise InputError(where, f"{name!r} is now {RENAMED_ARCHITECTURES[name]!r}", "rename it")
     if name not in known:
@@ -75,7 +81,7 @@ def _choose(where: str, name: Any, known: Any, kind: str) -> str:
 
 
 def architectures() -> list[str]:
-    """Returns the names that `models.<name>.architecture` can take: one a file in models/."""
+    """Returns the values that `models.<name>.architecture` can have: the names of the files in models/."""
     return sorted(path.stem for path in (Path(__file__).parents[1] / "models").glob("[!_]*.py"))
 
 

@@ -1,4 +1,4 @@
-"""Process handling: how a stage or a command starts, is stopped, and reports an error."""
+"""Process handling: signals, exit codes, and errors in one line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARENT_CHECK_SECONDS = 2.0
 
 @contextmanager
 def stage_process(stage: str) -> Iterator[None]:
-    """Runs the body of a stage; ends the process (SIGTERM) when its parent is gone, so a killed `dvc` leaves none."""
+    """Runs the body of a stage; sends itself SIGTERM once its parent has ended, so a killed `dvc` leaves no stage."""
     threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
     with exit_with_one_line(stage):
         yield
@@ -26,7 +26,7 @@ def stage_process(stage: str) -> Iterator[None]:
 
 @contextmanager
 def command_process(command: str) -> Iterator[None]:
-    """Runs the body of a command: `... | head` ends it quietly, and a file's name of any bytes can be printed."""
+    """Runs the body of a command: a closed pipe (`| head`) ends it silently, and any file name can be printed."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -36,7 +36,7 @@ def command_process(command: str) -> Iterator[None]:
 
 @contextmanager
 def exit_with_one_line(name: str) -> Iterator[None]:
-    """Turns a PipelineError, a full disk, a stop or Ctrl-C into one line on stderr and an exit status."""
+    """Turns a PipelineError, a full disk, a stop or Ctrl-C into one line on stderr and an exit code."""
     try:
         with full_disk_errors():
             yield
@@ -60,7 +60,7 @@ def _end_with_parent(parent: int) -> None:
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Discards what C++ code writes to stderr: TensorFlow's start messages, which no setting turns off."""
+    """Discards the output of C++ code to stderr: no setting turns off TensorFlow's start messages."""
     sys.stderr.flush()
     stderr, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
@@ -73,11 +73,11 @@ def silence_stderr() -> Iterator[None]:
 
 
 class Stopped(Exception):
-    """The work was asked to stop, and its state is saved."""
+    """The work has saved its state and stopped, as requested."""
 
 
 class StopRequest:
-    """Set by SIGTERM, SIGHUP or Ctrl-C: asks a loop to save its state and end; a second Ctrl-C ends at once."""
+    """Records SIGTERM, SIGHUP and Ctrl-C, for a loop to save its state and stop; a second Ctrl-C raises at once."""
 
     def __init__(self) -> None:
         self.received = False

@@ -1,4 +1,4 @@
-"""A training as a person follows it: a bar on a terminal, a line an epoch everywhere."""
+"""Progress of a training: a bar on a terminal, and a line per epoch."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from tqdm import tqdm
 
 
 class TrainingProgress:
-    """Shows how far a training is.
+    """Shows the progress of a training.
 
     Args:
-        name: The model's name.
-        epochs: How many there will be.
-        steps_per_epoch: Steps in each.
-        step: The steps done before, by an earlier run.
+        name: Name of the model.
+        epochs: Number of epochs.
+        steps_per_epoch: Steps of each epoch.
+        step: Steps done by an earlier run that this one resumes.
     """
 
     def __init__(self, name: str, epochs: int, steps_per_epoch: int, step: int = 0) -> None:
@@ -28,15 +28,15 @@ class TrainingProgress:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        """Takes the bar away."""
+        """Closes the bar."""
         self._bar.close()
 
     def steps(self, count: int) -> None:
-        """Shows that so many more steps are done."""
+        """Advances the bar by `count` steps."""
         self._bar.update(count)
 
     def epoch(self, row: Mapping[str, float]) -> None:
-        """Writes the line of an epoch from its metrics."""
+        """Writes the line of an epoch, given its metrics."""
         parts = [f"{self._name}: epoch {row['epoch']}/{self._epochs}"]
         for split, prefix in (("train", ""), ("val", "val_")):
             loss, top_1, top_5 = (row[prefix + key] for key in ("loss", "top_1_accuracy", "top_5_accuracy"))

@@ -11,14 +11,14 @@ from pydantic import model_validator
 
 from tiny_imagenet.core.schema import ModelSettings, Record
 
-# Keys of records that earlier versions wrote, and their names today.
+# Keys of records that earlier versions wrote, and their current names.
 RENAMED = {"warmup": "warmup_fraction", "flip_averaging": "flip_tta"}
 RENAMED_AUGMENTATION = {"stretch": "rescale_max"}
-ENVIRONMENT = ("device", "versions")  # says where a training ran, not what was trained
+ENVIRONMENT = ("device", "versions")  # the keys of the machine: not settings of the training
 
 
 class RunRecord(ModelSettings):
-    """A training's settings, and what it runs on.
+    """The settings of a training, and the device, versions and data that it runs on.
 
     Attributes:
         device: Such as "CPU (2 cores)".
@@ -41,17 +41,17 @@ class RunRecord(ModelSettings):
         return record
 
     def digest(self, *without: str) -> str:
-        """Returns the SHA-256 of the record, some keys left out: equal for equal records."""
+        """Returns the SHA-256 of the record without some keys: equal records have equal digests."""
         content = self.model_dump(mode="json", exclude=set(without))
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 class TrainingRecord(RunRecord):
-    """The content of training.json: a run, and what it cost by count.
+    """The content of training.json: a run, and its cost as counts that do not depend on the machine.
 
     Attributes:
-        pretrained: The weights that training began with; None: random ones.
-        num_parameters: All weights, those of the backbone and of normalization statistics too.
+        pretrained: The initial weights; None: random ones.
+        num_parameters: Of all weights, with the backbone and the statistics of normalizations.
         macs_per_image: Multiply-accumulates of one forward pass.
         train_flops: Of the whole training.
         train_seconds: In records of earlier versions only; see RunFile.
@@ -66,11 +66,13 @@ class TrainingRecord(RunRecord):
     @model_validator(mode="before")
     @classmethod
     def _without_speed(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
         return {key: value for key, value in raw.items() if key != "images_per_second"}
 
 
 class RunFile(Record):
-    """The content of run.json: what differs between two equal trainings, and which model file it belongs to.
+    """The content of run.json: the facts that differ between two equal trainings, and the digest of the model file.
 
     Attributes:
         run_id: Of the MLflow run.
@@ -86,7 +88,7 @@ class RunFile(Record):
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Returns nested mappings as one, with dotted keys, as a tracking server shows parameters."""
+    """Returns nested mappings as one with dotted keys, as MLflow shows parameters."""
     if not isinstance(value, Mapping):
         return {prefix: value}
     flat: dict[str, Any] = {}

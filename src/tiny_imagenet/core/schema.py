@@ -31,7 +31,7 @@ class Record(BaseModel):
 
 
 class Dataset(Record):
-    """The source of a dataset's archive: `builtin`, or `url` and at least one of the two digests."""
+    """The source of a dataset's archive: `builtin`, or `url` and at least one digest."""
 
     builtin: Literal["digits"] | None = None
     url: str | None = None
@@ -56,7 +56,7 @@ class Preprocess(Record):
 
 
 class Training(Record):
-    """The settings of every training, whatever the model."""
+    """The settings that hold for all models."""
 
     checkpoint_seconds: Positive
     memory_gb: Positive
@@ -100,7 +100,10 @@ class Augmentation(Record):
 
 
 class ProgressiveResizing(Record):
-    """Small images first, as Composer defines it: the initial scale, and the fractions of the training at each end."""
+    """Progressive resizing as in Composer: the initial scale, and the fractions of the training at each end.
+
+    Image sizes are multiples of `size_increment`.
+    """
 
     initial_scale: Annotated[Float, Field(gt=0, le=1)]
     delay_fraction: Share
@@ -108,14 +111,14 @@ class ProgressiveResizing(Record):
     size_increment: Count
 
     @model_validator(mode="after")
-    def _room(self) -> ProgressiveResizing:
+    def _within_training(self) -> ProgressiveResizing:
         if self.delay_fraction + self.finetune_fraction > 1:
-            raise ValueError("delay_fraction and finetune_fraction are together more than the training")
+            raise ValueError("delay_fraction + finetune_fraction must be at most 1")
         return self
 
 
 class Recipe(Record):
-    """How a model is trained; a key that a recipe does not name is off."""
+    """The settings of a training that models share; the defaults switch everything off."""
 
     optimizer: Literal["sgd", "nesterov", "adamw", "muon"]
     lr: Positive
@@ -139,9 +142,9 @@ class Recipe(Record):
 
 
 class ModelSettings(Recipe):
-    """All that is set for one training: the keys of its recipe, overrides applied, beside the model's own.
+    """All settings of one training: its recipe's keys, with all changes applied, and the model's own.
 
-    `recipe_epochs` is what the recipe itself says, whatever `epochs` has been overridden to.
+    `recipe_epochs` is the recipe's number of epochs, without the changes.
     """
 
     model: Name
@@ -171,7 +174,7 @@ class Report(Record):
 class Published(Record):
     """One row of a published table; accuracies as fractions.
 
-    `curve` is the top-1 accuracy on val by epoch, as read off a published plot.
+    `curve` is the top-1 accuracy on val by epoch, read off a published plot.
     """
 
     epochs: Count
@@ -202,7 +205,7 @@ class File(Record):
 
 
 class Params(Record):
-    """The whole of params.yaml, resolved; `models` in the file's order."""
+    """The resolved content of params.yaml; `models` in the file's order."""
 
     dataset_name: str
     dataset: Dataset

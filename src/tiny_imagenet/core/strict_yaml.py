@@ -1,4 +1,4 @@
-"""YAML and JSON files read strictly: whatever is wrong is one line that names the file and the key."""
+"""Strict reading of YAML and JSON files: each error is one line that names the file and the key."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from tiny_imagenet.core.errors import InputError
 
-UNKNOWN_KEY = "extra_forbidden"
-RENAMED = {
+UNKNOWN_KEY, OWN_ERROR = "extra_forbidden", "value_error"  # pydantic's types of errors
+RENAMED = {  # keys of earlier versions of params.yaml
     "warmup": "warmup_fraction",
     "flip_averaging": "flip_tta",
     "stretch": "rescale_max",
     "horizontal_flip": "flip",
-}  # keys of earlier versions of params.yaml
+}
 T = TypeVar("T")
 
 
@@ -29,11 +29,11 @@ def check(kind: type[T], raw: Any, where: str) -> T:
 
     Args:
         kind: The model.
-        raw: What was read.
-        where: The file, or the file and the key, that it was read from.
+        raw: The content of a file, or a part of it.
+        where: The file, or the file and the key, for the error.
 
     Raises:
-        InputError: Names the first key that is unknown, missing, mistyped or out of range.
+        InputError: A key is unknown, missing, of the wrong type or out of range; names the first one.
     """
     try:
         return TypeAdapter(kind).validate_python(raw)
@@ -45,7 +45,7 @@ def load_json(kind: type[T], path: Path, todo: str) -> T:
     """Reads a JSON file as an instance of a pydantic model.
 
     Raises:
-        InputError: The file is missing or damaged; ends with `todo`.
+        InputError: The file is missing or invalid; `todo` is the remedy.
     """
     try:
         return TypeAdapter(kind).validate_json(path.read_bytes())
@@ -62,34 +62,41 @@ def _as_input_error(kind: Any, error: ValidationError, where: str) -> InputError
     loc = [str(part) for part in problem["loc"]]
     key = f"{where}: {'.'.join(loc)}" if loc else where
     if problem["type"] == UNKNOWN_KEY:
-        known = _keys(kind)
+        known = _keys(kind, loc[:-1])
         if RENAMED.get(loc[-1]) in known:
             return InputError(key, f"is now {RENAMED[loc[-1]]!r}", "rename it")
         return InputError(key, "unknown key", nearest(loc[-1], known))
     if problem["type"] == "missing":
         return InputError(key, "is missing", "add it")
-    todo, shown = problem["msg"][0].lower() + problem["msg"][1:], problem["input"]
+    message = str(problem["ctx"]["error"]) if problem["type"] == OWN_ERROR else problem["msg"]
+    todo, shown = message[0].lower() + message[1:], problem["input"]
     return InputError(key, f"got {shown!r}" if not isinstance(shown, dict) else "invalid", todo)
 
 
-def _keys(kind: Any) -> list[str]:
-    """Returns the keys that a model, and those within it, can have."""
+def _keys(kind: Any, loc: list[str]) -> list[str]:
+    """Returns the keys that the mapping at `loc` in a model can have."""
     schema = TypeAdapter(kind).json_schema()
-    return sorted({key for each in (schema, *schema.get("$defs", {}).values()) for key in each.get("properties", {})})
+    definitions = schema.get("$defs", {})
+    for part in loc:
+        of_any_name = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties") or {}]
+        schema = schema.get("properties", {}).get(part, of_any_name[0])
+        reference = next((each["$ref"] for each in (schema, *schema.get("anyOf", ())) if "$ref" in each), "")
+        schema = definitions.get(reference.rpartition("/")[2], schema)
+    return sorted(schema.get("properties", {}))
 
 
 def nearest(name: object, known: Iterable[object]) -> str:
-    """Returns the advice for an unknown name: the nearest known one, or the list of all."""
+    """Returns the remedy for an unknown name: the nearest known one, or the list of all."""
     names = [str(item) for item in known]
     close = difflib.get_close_matches(str(name), names, n=1)
     return f"did you mean {close[0]!r}?" if close else f"choose among {', '.join(names)}"
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Reads a file that holds a mapping: YAML 1.2, as DVC reads and writes it; each key once.
+    """Reads a mapping from a YAML 1.2 file, as DVC does; a duplicate key is an error.
 
     Raises:
-        InputError: Names the line and column of the fault.
+        InputError: The file is missing, or is not such a mapping; names line and column of a syntax error.
     """
     try:
         raw = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))

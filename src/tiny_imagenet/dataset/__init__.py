@@ -1,1 +1,1 @@
-"""The classes, the manifest and the record format that writers and readers share."""
+"""Classes, manifest and record format, shared by the writer and the readers."""

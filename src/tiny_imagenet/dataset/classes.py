@@ -1,4 +1,4 @@
-"""The classes of a dataset, and what they are called."""
+"""The classes of a dataset and their names."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pydantic import ConfigDict
 from pydantic.dataclasses import dataclass
 
-NO_LABEL = -1  # of an image whose class was never published
+NO_LABEL = -1  # of the test images, whose classes are not published
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Class:
-    """A class of images, by its WordNet id and its words; its label is its place in `wnids.txt`."""
+    """A class of images: its WordNet id and its words. The label is its index in `wnids.txt`."""
 
     wnid: str
     words: str
@@ -24,7 +24,7 @@ def first_name(words: str) -> str:
 
 
 def short_names(classes: Sequence[Class]) -> list[str]:
-    """Returns the first of each class's words, with its wnid where another class has the same."""
+    """Returns the first name of each class, with the wnid appended if another class has the same."""
     first = [first_name(each.words) for each in classes]
     return [
         f"{name} ({each.wnid})" if first.count(name) > 1 else name for name, each in zip(first, classes, strict=True)

@@ -1,4 +1,4 @@
-"""The record format: the features of an example, and the manifest that describes the shards."""
+"""The record format: feature keys of an example, and the manifest of the shards."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Shard:
 
 @dataclass(frozen=True, config=STRICT)
 class Split:
-    """The shards of a split, in reading order."""
+    """The shards of a split, in the order of reading."""
 
     num_images: Count
     shards: tuple[Shard, ...]
@@ -48,13 +48,16 @@ class Split:
 
     @classmethod
     def of(cls, shards: Sequence[Shard]) -> Split:
-        """Returns the split that those shards make."""
+        """Returns the split of these shards, with its image count."""
         return cls(sum(shard.num_images for shard in shards), tuple(shards))
 
 
 @dataclass(frozen=True, config=STRICT)
 class Manifest:
-    """What a directory of records holds; mean and standard deviation a channel (red, green, blue) in fractions 0..1."""
+    """The content of a folder of records.
+
+    `train_mean` and `train_std` are by channel (red, green, blue), as fractions 0..1.
+    """
 
     dataset: str
     image_size: Count
@@ -73,7 +76,7 @@ def load_manifest(records_dir: Path) -> Manifest:
     """Reads `manifest.json`.
 
     Raises:
-        InputError: It is missing or broken.
+        InputError: It is missing or invalid.
     """
     path = records_dir / MANIFEST
     try:
@@ -87,5 +90,5 @@ def load_manifest(records_dir: Path) -> Manifest:
 
 
 def write_manifest(records_dir: Path, manifest: Manifest) -> None:
-    """Writes `manifest.json`: the same bytes for the same content."""
+    """Writes `manifest.json`; equal content gives equal bytes."""
     write_json(records_dir / MANIFEST, dataclasses.asdict(manifest))

@@ -17,6 +17,7 @@ with silence_stderr():
 
     tf.config.list_physical_devices()
 
+from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.distribute import cluster
 from tiny_imagenet.distribute.tf_config import EXAMPLE, read_tf_config
@@ -78,6 +79,6 @@ def device_name(strategy: tf.distribute.Strategy) -> str:
     if gpus:
         name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "GPU")
     else:
-        name = f"CPU ({len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()} cores)"
+        name = f"CPU ({available_cpus()} cores)"
     counts = ([f"{workers} workers"] if workers > 1 else []) + ([str(here)] if here > 1 else [])
     return " x ".join([*counts, name])

@@ -1,1 +1,1 @@
-"""The records read back: parsed, verified, decoded once."""
+"""Reading and decoding of the records."""

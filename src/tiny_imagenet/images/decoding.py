@@ -1,4 +1,4 @@
-"""The decoded images of a split, cached in a file that is mapped into memory."""
+"""Decoding of a split into a cache file that is mapped into memory."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.disk import disk_errors
 from tiny_imagenet.core.files import atomic_write, locked
 from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.images.reader import read_split, verify_split
 
-BLOCK_BYTES = 1 << 20  # hashed at once by one thread
+BLOCK_BYTES = 1 << 20  # hashed by one thread at a time
 DIGEST_BYTES = 32
-ALIGNMENT_BYTES = 64  # TensorFlow aborts on memory that is aligned to less
+ALIGNMENT_BYTES = 64  # TensorFlow aborts on memory of a smaller alignment
 
 
 @dataclass(frozen=True)
@@ -30,19 +31,19 @@ class DecodedSplit:
 
 
 def load_images(records: Path, manifest: Manifest, split: str, cache: Path) -> DecodedSplit:
-    """Checks a split's shards and decodes them in their order, to Pillow's pixels (with the exact inverse transform).
+    """Verifies the shards of a split and decodes them in order to the pixels that Pillow gives.
 
-    The images are mapped from a file: the system keeps those in memory that are used, as far as there is room.
+    The images are mapped from a file, so the system can drop pages from memory that are not in use.
 
     Args:
-        records: The folder of the shards.
-        manifest: Its manifest.
-        split: Such as "train".
-        cache: The folder of decoded images; they are kept there for the next time.
+        records: Folder of the shards.
+        manifest: The manifest of that folder.
+        split: Name of the split, such as "train".
+        cache: Folder of decoded images, kept for later runs.
 
     Raises:
-        InputError: A shard is not what the manifest says.
-        PipelineError: The cache cannot be written.
+        InputError: A shard differs from the manifest.
+        PipelineError: The cache file cannot be written.
     """
     verify_split(records, manifest, split)
     shards = "".join(shard.sha256 for shard in manifest.splits[split].shards)
@@ -60,34 +61,34 @@ def load_images(records: Path, manifest: Manifest, split: str, cache: Path) -> D
 
 
 def share_with_tensorflow(array: np.ndarray) -> tf.Tensor:
-    """Returns a tensor on the CPU, in the array's own memory if possible: `tf.convert_to_tensor` makes two copies."""
+    """Returns a CPU tensor that shares the array's memory if possible; `tf.convert_to_tensor` makes two copies."""
     if array.flags.c_contiguous and array.flags.writeable and array.ctypes.data % ALIGNMENT_BYTES == 0:
         return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
     return tf.convert_to_tensor(array)
 
 
 def _decode(records: Path, manifest: Manifest, split: str, path: Path) -> None:
-    """Writes all pixels, then all labels."""
+    """Writes all pixels, uint8, then all labels, int32."""
     shape, labels = (manifest.image_size, manifest.image_size, 3), []
 
     def decode(encoded: tf.Tensor, label: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.ensure_shape(tf.io.decode_jpeg(encoded, 3, dct_method="INTEGER_ACCURATE"), shape), label
 
     with path.open("wb") as file:
-        for batch, batch_labels in read_split(records, manifest, split).map(decode, os.cpu_count()).batch(500):
+        for batch, batch_labels in read_split(records, manifest, split).map(decode, available_cpus()).batch(500):
             file.write(batch.numpy().data)
             labels.append(batch_labels.numpy().astype(np.int32))
         file.write(np.concatenate(labels).data)
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> DecodedSplit:
-    data = np.asarray(np.memmap(path, np.uint8, mode="c"))  # private and writeable, so that TensorFlow can share it
+    data = np.asarray(np.memmap(path, np.uint8, mode="c"))  # copy-on-write: TensorFlow shares writable memory only
     end = int(np.prod(shape))
     return DecodedSplit(data[:end].reshape(shape), np.frombuffer(data[end:-DIGEST_BYTES].tobytes(), np.int32))
 
 
 def _is_complete(path: Path, num_bytes: int) -> bool:
-    """Returns whether a file holds that many bytes and their digest."""
+    """Returns whether a file holds `num_bytes` bytes followed by their digest."""
     if not path.exists() or path.stat().st_size != num_bytes + DIGEST_BYTES:
         return False
     with path.open("rb") as file:
@@ -96,10 +97,10 @@ def _is_complete(path: Path, num_bytes: int) -> bool:
 
 
 def _digest(path: Path, num_bytes: int) -> bytes:
-    """Returns the SHA-256 of the SHA-256s of the blocks of a file's first bytes: threads can share that work."""
+    """Hashes the first bytes of a file: SHA-256 over the SHA-256 of its blocks, computed by several threads."""
 
     def digest_block(start: int) -> bytes:
         return hashlib.sha256(os.pread(file.fileno(), min(BLOCK_BYTES, num_bytes - start), start)).digest()
 
-    with path.open("rb") as file, ThreadPoolExecutor(os.cpu_count()) as threads:
+    with path.open("rb") as file, ThreadPoolExecutor(available_cpus()) as threads:
         return hashlib.sha256(b"".join(threads.map(digest_block, range(0, num_bytes, BLOCK_BYTES)))).digest()

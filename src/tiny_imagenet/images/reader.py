@@ -1,4 +1,4 @@
-"""Shards read back: checked against the manifest, then parsed in order."""
+"""Reading of shards: verification against the manifest, parsing in order."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.dataset.manifest import BYTES_FEATURES, INT_FEATURES, MANIFEST, Manifest, Split
 
 if TYPE_CHECKING:
-    import tensorflow as tf  # imported late elsewhere: a missing shard must not cost the seconds of that import
+    import tensorflow as tf  # imported in functions: a missing shard is reported without that import
+
+REWRITE = "delete it and run `dvc repro preprocess`"
 
 
 def verify_split(records_dir: Path, manifest: Manifest, split: str) -> None:
     """Compares each shard of a split with the manifest: existence, size, SHA-256.
 
     Raises:
-        InputError: Names the shard at fault.
+        InputError: A shard differs or is missing; names it.
     """
     for shard in _split(records_dir, manifest, split).shards:
-        path, todo = records_dir / shard.name, "delete it and run `dvc repro preprocess`"
+        path = records_dir / shard.name
         try:
             size = path.stat().st_size
             digest = sha256_of(path) if size == shard.bytes else ""
         except OSError as error:
             raise InputError(path, error.strerror or str(error), "run `dvc repro preprocess`") from None
         if size != shard.bytes:
-            raise InputError(
-                path, f"has {size:,} bytes, not {shard.bytes:,}", "delete it and run `dvc repro preprocess`"
-            )
+            raise InputError(path, f"has {size:,} bytes, not {shard.bytes:,}", REWRITE)
         if digest != shard.sha256:
-            raise InputError(path, f"has SHA-256 {digest[:12]}..., not {shard.sha256[:12]}...", todo)
+            raise InputError(path, f"has SHA-256 {digest[:12]}..., not {shard.sha256[:12]}...", REWRITE)
 
 
 def read_split(records_dir: Path, manifest: Manifest, split: str) -> tf.data.Dataset:
-    """Returns the pairs (JPEG bytes, label) of a split, in the shards' order, always the same.
+    """Returns the pairs (JPEG bytes, label) of a split in the order of its shards.
 
     Returns:
         A dataset of (string scalar, int64 scalar), of known cardinality.
@@ -58,7 +58,7 @@ def read_split(records_dir: Path, manifest: Manifest, split: str) -> tf.data.Dat
 
 
 def iterate_examples(records_dir: Path, manifest: Manifest, split: str) -> Iterator[dict[str, Any]]:
-    """Yields the features of each example of a split, in order: `bytes` or `int` by key."""
+    """Yields the features of each example of a split in order, `bytes` or `int` by key."""
     import tensorflow as tf
 
     for record in _records(records_dir, manifest, split).as_numpy_iterator():
@@ -79,6 +79,6 @@ def _records(records_dir: Path, manifest: Manifest, split: str) -> tf.data.Datas
 
     paths = [str(records_dir / shard.name) for shard in _split(records_dir, manifest, split).shards]
     options = tf.data.Options()
-    options.autotune.enabled = False  # its thread can outlive the iterator and delay its end by a minute
+    options.autotune.enabled = False  # its thread can delay the end of the iterator by a minute
     options.deterministic = True
     return tf.data.TFRecordDataset(paths, buffer_size=1 << 20).with_options(options)

@@ -1,5 +1,5 @@
-"""The architectures, one a file: the file's name is the architecture's, its `build` makes the model.
+"""The architectures, one per file: the file has the architecture's name, its `build` returns the model.
 
-There is no table of them on purpose: a new file makes no other model's training stale
+They are found by their files, not by a table: a new file makes no other model's training stale
 (docs/decisions/architectures-are-files.md).
 """

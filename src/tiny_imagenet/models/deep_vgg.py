@@ -1,7 +1,7 @@
-"""What the report's conclusion asks for: its VGG-like CNN with more blocks, more filters and batch normalisation.
+"""VGG-like CNN with more blocks, more filters and batch normalization, as the report's conclusion suggests.
 
-Beside the report's own (vgg.py): `same` padding, no biases under the normalisation, and a global average instead of
-flattening, which takes images of any size.
+Unlike the report's own (vgg.py) it has `same` padding, no biases before a normalization, and a global average in place
+of flattening, so it takes images of any size.
 """
 
 from __future__ import annotations
@@ -35,22 +35,27 @@ def build(
     hidden_units: int | None = 1024,
     batch_norm_momentum: float = 0.9,
 ) -> keras.Model:
-    """Images of any size to logits (200 classes: 5,421,448 parameters, 5,417,608 of them trained).
+    """Builds a model from images of any size to logits.
+
+    With 200 classes it has 5,421,448 parameters, 5,417,608 of them trainable.
 
     Args:
-        image_size: Not needed: the network takes any size.
+        image_size: Not used: the network takes any size.
         num_classes: Number of classes.
-        dropout: On the inputs of each fully connected layer.
-        l2: Of all kernels.
-        name: The model's.
-        filters: Channels of each block, which halves height and width.
-        convolutions: Convolutions of each block.
-        pool_first: Whether it does so right after its first convolution, which saves most of the others' computing,
-            and not at its end (Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU").
-        input_pooling: Side of the squares of pixels that are averaged first.
-        activation: Any of Keras.
-        hidden_units: Of the fully connected layer before the last; None: there is none.
-        batch_norm_momentum: How much of the running mean and variance each step keeps; less for short trainings.
+        dropout: Rate on the inputs of each fully connected layer.
+        l2: L2 factor of all kernels.
+        name: Name of the model.
+        filters: Channels of each block. Each block halves height and width by max pooling.
+        convolutions: Number of convolutions of each block.
+        pool_first: Whether a block pools after its first convolution instead of at its end. That saves most of the
+            computation of the others (Jordan, 2024, "94% on CIFAR-10 in 3.29 Seconds on a Single GPU").
+        input_pooling: Side in pixels of the squares that are averaged first.
+        activation: Any activation of Keras.
+        hidden_units: Units of the fully connected layer before the last; None: no such layer.
+        batch_norm_momentum: Of the running mean and variance; lower for short trainings.
+
+    Raises:
+        ValueError: `filters` and `convolutions` differ in length.
     """
     if len(filters) != len(convolutions):
         raise ValueError(f"filters has {len(filters)} blocks, convolutions {len(convolutions)}")

@@ -1,4 +1,4 @@
-"""One hidden layer: the report's second baseline (section 2.5, Figure 2)."""
+"""Network with one hidden layer: the report's second baseline (section 2.5, Figure 2)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tiny_imagenet.models.layers import blocks
 def build(
     *, image_size: int, num_classes: int, dropout: float, l2: float, name: str, hidden_units: int = 1024
 ) -> keras.Model:
-    """Images to logits through one hidden layer (64 x 64 pixels, 200 classes: 12,788,936 parameters)."""
+    """Builds a model from images to logits (64 x 64 pixels, 200 classes: 12,788,936 parameters)."""
     images, x = blocks.image_input(image_size)
     x = layers.Flatten()(x)
     x = blocks.fully_connected(x, hidden_units, dropout=dropout, l2=l2, activation="relu")

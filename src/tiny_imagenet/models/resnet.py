@@ -1,4 +1,4 @@
-"""A residual network with a stem for small images; its defaults are ResNet-18.
+"""Residual network with a stem for small images; the defaults are ResNet-18.
 
 Source: He et al., 2016, "Deep Residual Learning for Image Recognition", with the stem of its CIFAR networks.
 """
@@ -16,7 +16,7 @@ from tiny_imagenet.models.layers.blocks import any_size_input, convolution_norm,
 
 @dataclass(frozen=True)
 class _Blocks:
-    """What all blocks of a network have in common."""
+    """The settings that all blocks of a network share."""
 
     activation: str
     shortcut: str
@@ -25,24 +25,24 @@ class _Blocks:
     l2: float
 
     def basic(self, x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
-        """Two 3 x 3 convolutions and what goes past them, added up; the activation comes after the sum."""
-        past = self._past(x, width, strides, name)
+        """Adds the shortcut to two 3 x 3 convolutions; the activation comes after the sum."""
+        shortcut = self._shortcut(x, width, strides, name)
         x = self.norm(x, width, 3, f"{name}_conv1", strides=strides)
         x = layers.Activation(self.activation, name=f"{name}_conv1_{self.activation}")(x)
         x = self.norm(x, width, 3, f"{name}_conv2", gamma=self.last_gamma)
         return layers.Activation(self.activation, name=f"{name}_{self.activation}")(
-            layers.Add(name=f"{name}_add")([past, x])
+            layers.Add(name=f"{name}_add")([shortcut, x])
         )
 
     def norm(
         self, x: keras.KerasTensor, width: int, size: int, name: str, *, strides: int = 1, gamma: str = "ones"
     ) -> keras.KerasTensor:
-        """A convolution and its batch normalisation."""
+        """Applies a convolution and its batch normalization."""
         return convolution_norm(
             x, width, size, strides=strides, momentum=self.momentum, l2=self.l2, gamma=gamma, name=name
         )
 
-    def _past(self, x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
+    def _shortcut(self, x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
         if strides == 1 and x.shape[-1] == width:
             return x
         if strides > 1 and self.shortcut == "average":
@@ -67,24 +67,29 @@ def build(
     zero_init_residual: bool = True,
     batch_norm_momentum: float = 0.9,
 ) -> keras.Model:
-    """Images of any size to logits (200 classes: 11,281,032 parameters, 11,271,432 of them trained).
+    """Builds a model from images of any size to logits.
+
+    With 200 classes it has 11,281,032 parameters, 11,271,432 of them trainable.
 
     Args:
-        image_size: Not needed: the network takes any size.
+        image_size: Not used: the network takes any size.
         num_classes: Number of classes.
-        dropout: On the inputs of the last layer.
-        l2: Of all kernels.
-        name: The model's.
-        widths: Channels of each stage; from the second on, each begins by halving height and width.
-        depths: Blocks of each stage.
-        stem_width: Channels of the first convolution; None: as the first stage.
-        input_pooling: Side of the squares of pixels that are averaged first.
-        pool: "average" or "max" over the image, before the last layer.
-        activation: Any of Keras.
-        shortcut: How what goes past a block is halved: by a "strided" 1 x 1 convolution, or by an "average" of 2 x 2
-            before it (ResNet-D: He et al., 2019, "Bag of Tricks for Image Classification").
-        zero_init_residual: Each block starts as its shortcut (Goyal et al., 2017).
-        batch_norm_momentum: How much of the running mean and variance each step keeps; less for short trainings.
+        dropout: Rate on the inputs of the last layer.
+        l2: L2 factor of all kernels.
+        name: Name of the model.
+        widths: Channels of each stage. Every stage but the first halves height and width in its first block.
+        depths: Number of blocks of each stage.
+        stem_width: Channels of the first convolution; None: those of the first stage.
+        input_pooling: Side in pixels of the squares that are averaged first.
+        pool: Global pooling before the last layer: "average" or "max".
+        activation: Any activation of Keras.
+        shortcut: Downsampling of the shortcut: "strided", by its 1 x 1 convolution; "average", by a 2 x 2 average
+            pooling before it (ResNet-D: He et al., 2019, "Bag of Tricks for Image Classification").
+        zero_init_residual: Whether each block starts as its shortcut (Goyal et al., 2017).
+        batch_norm_momentum: Of the running mean and variance; lower for short trainings.
+
+    Raises:
+        ValueError: `widths` and `depths` differ in length, or `shortcut` or `pool` is unknown.
     """
     if len(widths) != len(depths):
         raise ValueError(f"widths has {len(widths)} stages, depths {len(depths)}")

@@ -1,4 +1,4 @@
-"""The report's simple CNN: one block of two convolutions, two fully connected layers (section 2.6, Figure 3)."""
+"""Simple CNN of the report: one block of two convolutions, two fully connected layers (section 2.6, Figure 3)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def build(
     filters: int = 32,
     hidden_units: int = 1024,
 ) -> keras.Model:
-    """Images to logits (64 x 64 pixels, 200 classes: 29,707,368 parameters)."""
+    """Builds a model from images to logits (64 x 64 pixels, 200 classes: 29,707,368 parameters)."""
     images, x = image_input(image_size)
     x = convolution(convolution(x, filters, l2), filters, l2)
     x = layers.Flatten()(layers.MaxPooling2D()(x))

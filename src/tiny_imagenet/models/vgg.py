@@ -1,4 +1,4 @@
-"""The report's VGG-like CNN: three blocks of two convolutions, two fully connected layers (section 2.6, Figure 4)."""
+"""VGG-like CNN of the report: three blocks of two convolutions, two fully connected layers (section 2.6, Figure 4)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def build(
     filters: Sequence[int] = (32, 64, 128),
     hidden_units: int = 1024,
 ) -> keras.Model:
-    """Images to logits (64 x 64 pixels, 200 classes: 2,590,184 parameters)."""
+    """Builds a model from images to logits (64 x 64 pixels, 200 classes: 2,590,184 parameters)."""
     images, x = image_input(image_size)
     for width in filters:
         x = layers.MaxPooling2D()(convolution(convolution(x, width, l2), width, l2))

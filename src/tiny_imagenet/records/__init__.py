@@ -1,1 +1,1 @@
-"""The archive's images as checked TFRecord shards."""
+"""Splits, image checks, TFRecord shards, the data report."""

@@ -1,4 +1,4 @@
-"""What was found in a dataset's images: what a careful person wants to know before believing an accuracy."""
+"""Data report: counts, sizes, grayscale and single-color images, duplicates within and between splits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from tiny_imagenet.dataset.classes import NO_LABEL, Class
 from tiny_imagenet.records.findings import Findings
 from tiny_imagenet.records.splits import Dataset, Image
 
-MAX_LISTED = 20  # of each kind of finding; the counts are of all
+MAX_LISTED = 20  # items of each list; the counts include all
 
 
 class Member(NamedTuple):
-    """An image among all, to find its like."""
+    """An image with the digests that identify its duplicates."""
 
     split: str
     name: str
@@ -25,13 +25,13 @@ class Member(NamedTuple):
 
 
 def make_report(name: str, image_size: int, dataset: Dataset, findings: dict[str, Findings]) -> dict[str, Any]:
-    """Returns the data report: counts, and lists of files capped at `MAX_LISTED`.
+    """Returns the data report: counts, and lists of at most `MAX_LISTED` files.
 
     Args:
-        name: Of the dataset.
+        name: The dataset's name.
         image_size: Side of the images in pixels.
-        dataset: What the archive holds.
-        findings: Of each split's images, in the order of `dataset.splits`.
+        dataset: The classes and images of the archive.
+        findings: By split, those of its images in the order of `dataset.splits`.
     """
     mean, std = findings["train"].mean_and_std()
     members = list(_members(dataset, findings))
@@ -45,11 +45,11 @@ def make_report(name: str, image_size: int, dataset: Dataset, findings: dict[str
         "splits": {
             split: _describe_split(dataset.classes, images, findings[split]) for split, images in dataset.splits.items()
         },
-        "identical_files": _repeats(members, lambda member: member.file_digest, 1),
-        "identical_pixels_of_different_files": _repeats(members, lambda member: member.pixel_digest, 2),
+        "identical_files": _duplicates(members, lambda member: member.file_digest, 1),
+        "identical_pixels_of_different_files": _duplicates(members, lambda member: member.pixel_digest, 2),
         "classes_without_words": [item.wnid for item in dataset.classes if item.words == item.wnid],
-        "classes_of_equal_words": _share(dataset.classes, lambda words: words),
-        "classes_of_equal_first_word": _share(dataset.classes, lambda words: words.partition(",")[0]),
+        "classes_of_equal_words": _classes_sharing(dataset.classes, lambda words: words),
+        "classes_of_equal_first_word": _classes_sharing(dataset.classes, lambda words: words.partition(",")[0]),
     }
 
 
@@ -69,10 +69,10 @@ def _describe_split(classes: tuple[Class, ...], images: list[Image], found: Find
             "max": int(found.num_bytes.max()),
             "total": int(found.num_bytes.sum()),
         },
-        "greyscale_files": int(found.greyscale.sum()),
-        "colour_files_without_colour": int((found.colourless & ~found.greyscale).sum()),
+        "greyscale_files": int(found.grayscale.sum()),
+        "colour_files_without_colour": int((found.colorless & ~found.grayscale).sum()),
         "single_colour": _listed(
-            [image.name for image, single in zip(images, found.single_colour, strict=True) if single]
+            [image.name for image, single in zip(images, found.single_color, strict=True) if single]
         ),
     }
     counts = Counter(image.label for image in images)
@@ -83,25 +83,25 @@ def _describe_split(classes: tuple[Class, ...], images: list[Image], found: Find
     unusual = [f"{item.wnid}: {n}" for item, n in zip(classes, per_class, strict=True) if n != usual]
     return described | {
         "images_per_class": {"min": min(per_class), "max": max(per_class), "unusual": _listed(unusual)},
-        "greyscale_files_per_class": _greyscale_per_class(classes, images, found),
+        "greyscale_files_per_class": _grayscale_per_class(classes, images, found),
     }
 
 
-def _greyscale_per_class(classes: tuple[Class, ...], images: list[Image], found: Findings) -> dict[str, Any]:
-    counts = Counter(image.label for image, grey in zip(images, found.greyscale, strict=True) if grey)
+def _grayscale_per_class(classes: tuple[Class, ...], images: list[Image], found: Findings) -> dict[str, Any]:
+    counts = Counter(image.label for image, gray in zip(images, found.grayscale, strict=True) if gray)
     if not counts:
         return {"max": 0}
     most = max(range(len(classes)), key=lambda label: counts[label])
     return {"max": counts[most], "class": classes[most].wnid}
 
 
-def _repeats(members: list[Member], key: Callable[[Member], bytes], least_files: int) -> dict[str, Any]:
-    """Counts contents that occur more than once, within each split and between each two.
+def _duplicates(members: list[Member], key: Callable[[Member], bytes], min_files: int) -> dict[str, Any]:
+    """Counts contents that occur more than once, within each split and between each pair of splits.
 
     Args:
         members: All images.
-        key: Two images with the same key have the same content.
-        least_files: Of the files with the same content, so many must differ.
+        key: Images of equal keys have equal content.
+        min_files: The least number of different files with that content.
     """
     counts = Counter(map(key, members))
     groups: dict[bytes, list[Member]] = defaultdict(list)
@@ -113,7 +113,7 @@ def _repeats(members: list[Member], key: Callable[[Member], bytes], least_files:
     for pair in combinations_with_replacement(dict.fromkeys(member.split for member in members), 2):
         parts = [[member for member in group if member.split in pair] for group in repeated]
         parts = [part for part in parts if len(part) > 1 and {member.split for member in part} == set(pair)]
-        parts = [part for part in parts if len({member.file_digest for member in part}) >= least_files]
+        parts = [part for part in parts if len({member.file_digest for member in part}) >= min_files]
         labels = [{member.label for member in part} - {NO_LABEL} for part in parts]
         found["_and_".join(dict.fromkeys(pair))] = {
             "contents": len(parts),
@@ -124,7 +124,7 @@ def _repeats(members: list[Member], key: Callable[[Member], bytes], least_files:
     return found
 
 
-def _share(classes: Iterable[Class], key: Callable[[str], str]) -> list[str]:
+def _classes_sharing(classes: Iterable[Class], key: Callable[[str], str]) -> list[str]:
     wnids = defaultdict(list)
     for item in classes:
         wnids[key(item.words)].append(item.wnid)

@@ -1,4 +1,4 @@
-"""The archive's images as checked, hashed shards, by several processes: the same bytes whatever their number."""
+"""Writing of the archive's images to shards by several processes; the bytes do not depend on their number."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH = 256  # images decoded at once; more is slower
 
 @dataclass(frozen=True)
 class Task:
-    """One shard to write: a worker needs nothing else."""
+    """One shard to write: all that a worker needs besides the archive."""
 
     path: Path
     split: str
@@ -32,14 +32,14 @@ class Task:
 
 
 class Written(NamedTuple):
-    """A shard, and what was found in its images."""
+    """A written shard and the findings about its images."""
 
     shard: Shard
     findings: Findings
 
 
 def plan_shards(dataset: Dataset, image_size: int, directory: Path, shard_images: int) -> list[Task]:
-    """Divides each split into shards of `shard_images` at most, as equal as can be."""
+    """Divides each split into shards of at most `shard_images`, whose sizes differ by at most one."""
     tasks = []
     for split, images in dataset.splits.items():
         count = -(-len(images) // shard_images)
@@ -52,18 +52,18 @@ def plan_shards(dataset: Dataset, image_size: int, directory: Path, shard_images
 
 
 def write_shards(archive_path: Path, tasks: list[Task], workers: int | None = None) -> dict[str, list[Written]]:
-    """Writes the shards, each by one of several processes, and shows the progress.
+    """Writes the shards in parallel and shows the progress.
 
     Args:
-        archive_path: The zip that holds the images.
-        tasks: What to write.
-        workers: Processes; None: one a core. The bytes do not depend on it.
+        archive_path: The dataset's zip.
+        tasks: The shards to write.
+        workers: Number of processes; None: one for each available processor.
 
     Returns:
-        What was written, and what was found in its images, by split and in the tasks' order.
+        The written shards and their findings, by split, in the order of the tasks.
 
     Raises:
-        InputError: Names an image that is not what the dataset promises.
+        InputError: An image is damaged or does not fit the dataset; names it.
         PipelineError: A process was killed, or the disk is full.
     """
     write = functools.partial(_write_in_process, archive_path)
@@ -92,8 +92,8 @@ def write_task(archive: Archive, task: Task) -> Written:
             images = task.images[start : start + BATCH]
             encoded = [archive.read(image.name) for image in images]
             names = [f"{archive.path}: {archive.root}/{image.name}" for image in images]
-            pixels, greyscale = decode(encoded, names, task.image_size)
-            found.append(inspect(encoded, pixels, greyscale))
+            pixels, grayscale = decode(encoded, names, task.image_size)
+            found.append(inspect(encoded, pixels, grayscale))
             for image, data in zip(images, encoded, strict=True):
                 yield _example(image, data, task)
 

@@ -1,24 +1,22 @@
-"""What a dataset archive holds: its classes, and the images of each split with their labels."""
+"""The splits of a dataset archive: its classes, and the images of each split with their labels."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from tiny_imagenet.archive.zip_archive import Archive
+from tiny_imagenet.archive.zip_archive import REPAIR, Archive
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import NO_LABEL, Class
 
-MEND = "mend the archive, or fetch it again"
-
 
 class Image(NamedTuple):
-    """An image of the archive: its member's name, relative to the archive's root, and its label."""
+    """An image of the archive: its path relative to the archive's root, and its label."""
 
     name: str
     label: int
@@ -26,20 +24,20 @@ class Image(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Dataset:
-    """The classes in the order of their labels, and each split's images in order."""
+    """The classes by label, and the images of each split in order."""
 
     classes: tuple[Class, ...]
     splits: dict[str, list[Image]]
 
 
 def load_dataset(archive: Archive) -> Dataset:
-    """Reads the lists of an archive and compares them with the images that are there.
+    """Reads the class and label files of an archive and compares them with its images.
 
     Returns:
-        The splits `train`, `val` and, where there is one, `test`; images in natural order (2 before 10).
+        The splits `train`, `val` and, if the archive has it, `test`; images in natural order (2 before 10).
 
     Raises:
-        InputError: A class or a list is missing or does not agree with the images.
+        InputError: A class or a file is missing or does not agree with the images.
     """
     classes = _read_classes(archive)
     labels = {item.wnid: label for label, item in enumerate(classes)}
@@ -57,10 +55,10 @@ def load_dataset(archive: Archive) -> Dataset:
 
 
 def hold_out(dataset: Dataset, per_class: int, seed: int) -> Dataset:
-    """Moves `per_class` randomly chosen train images of each class to a split `holdout`; none if that is 0.
+    """Moves `per_class` random train images of each class to a new split `holdout`; 0 adds no split.
 
     Raises:
-        InputError: A class has no more images than that.
+        InputError: A class has no more images than `per_class`.
     """
     if per_class == 0:
         return dataset
@@ -77,7 +75,7 @@ def hold_out(dataset: Dataset, per_class: int, seed: int) -> Dataset:
 
 
 def shuffle_train(dataset: Dataset, seed: int) -> Dataset:
-    """Puts the train images in a random order, which mixes the classes."""
+    """Shuffles the train images across the classes."""
     train = dataset.splits["train"]
     order = np.random.default_rng([seed, 0]).permutation(len(train))
     return Dataset(dataset.classes, dataset.splits | {"train": [train[index] for index in order]})
@@ -85,9 +83,9 @@ def shuffle_train(dataset: Dataset, seed: int) -> Dataset:
 
 def _read_classes(archive: Archive) -> tuple[Class, ...]:
     wnids = [wnid for (wnid,) in _read_table(archive, "wnids.txt", 1)]
-    _refuse_repeats(f"{archive.path}: wnids.txt", wnids)
+    _refuse_duplicates(f"{archive.path}: wnids.txt", wnids)
     if not wnids:
-        raise InputError(f"{archive.path}: wnids.txt", "names no class", MEND)
+        raise InputError(f"{archive.path}: wnids.txt", "names no class", REPAIR)
     words = {row[0]: row[1] for row in _read_table(archive, "words.txt", 2)}
     return tuple(Class(wnid, words.get(wnid) or wnid) for wnid in wnids)
 
@@ -96,12 +94,14 @@ def _train_images(archive: Archive, folders: dict[str, list[str]], labels: dict[
     for folder in folders:
         part, _, wnid = folder.partition("/")
         if part == "train" and wnid not in labels:
-            raise InputError(f"{archive.path}: {folder}", "is not a class of wnids.txt", MEND)
+            raise InputError(f"{archive.path}: {folder}", "is not a class of wnids.txt", REPAIR)
     images = []
     for wnid, label in labels.items():
         names = folders.get(f"train/{wnid}", [])
         if not names:
-            raise InputError(f"{archive.path}: train/{wnid}/images", "holds no image of this class of wnids.txt", MEND)
+            raise InputError(
+                f"{archive.path}: train/{wnid}/images", "holds no image of this class of wnids.txt", REPAIR
+            )
         images += [Image(name, label) for name in names]
     return images
 
@@ -109,43 +109,41 @@ def _train_images(archive: Archive, folders: dict[str, list[str]], labels: dict[
 def _val_images(archive: Archive, names: list[str], labels: dict[str, int]) -> list[Image]:
     where = f"{archive.path}: val/val_annotations.txt"
     rows = _read_table(archive, "val/val_annotations.txt", 2)
-    _refuse_repeats(where, [file for file, _ in rows])
+    _refuse_duplicates(where, [file for file, _ in rows])
     wnids = {f"val/images/{file}": wnid for file, wnid in rows}
     if not names:
-        raise InputError(f"{archive.path}: val/images", "holds no image", MEND)
+        raise InputError(f"{archive.path}: val/images", "holds no image", REPAIR)
     for name, wnid in wnids.items():
         if wnid not in labels:
-            raise InputError(where, f"gives {name} the class {wnid!r}, which is not in wnids.txt", MEND)
+            raise InputError(where, f"gives {name} the class {wnid!r}, which is not in wnids.txt", REPAIR)
     if unknown := wnids.keys() - set(names):
-        raise InputError(where, f"names {min(unknown)}, which is not in the archive", MEND)
+        raise InputError(where, f"names {min(unknown)}, which is not in the archive", REPAIR)
     if missing := set(names) - wnids.keys():
-        raise InputError(where, f"has no line for {min(missing)}", MEND)
+        raise InputError(where, f"has no line for {min(missing)}", REPAIR)
     return [Image(name, labels[wnids[name]]) for name in names]
 
 
 def _read_table(archive: Archive, name: str, columns: int) -> list[tuple[str, ...]]:
-    """Returns the first columns of a tab-separated list, blank lines left out."""
+    """Returns the first columns of a tab-separated file without its blank lines."""
     try:
         lines = archive.read(name).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError(f"{archive.path}: {name}", f"is not UTF-8 text: {error}", MEND) from None
+        raise InputError(f"{archive.path}: {name}", f"is not UTF-8 text: {error}", REPAIR) from None
     rows = []
     for number, line in enumerate(lines, start=1):
         row = tuple(cell.strip() for cell in line.split("\t")[:columns])
         if not line.strip():
             continue
         if len(row) < columns or not row[0]:
-            raise InputError(f"{archive.path}: {name}", f"line {number} has fewer than {columns} columns", MEND)
+            raise InputError(f"{archive.path}: {name}", f"line {number} has fewer than {columns} columns", REPAIR)
         rows.append(row)
     return rows
 
 
-def _refuse_repeats(where: str, items: list[str]) -> None:
-    seen: set[str] = set()
-    for item in items:
-        if item in seen:
-            raise InputError(where, f"names {item} twice", MEND)
-        seen.add(item)
+def _refuse_duplicates(where: str, items: list[str]) -> None:
+    for item, count in Counter(items).items():
+        if count > 1:
+            raise InputError(where, f"names {item} {count} times", REPAIR)
 
 
 def _by_label(images: Iterable[Image]) -> dict[int, list[Image]]:
@@ -156,5 +154,5 @@ def _by_label(images: Iterable[Image]) -> dict[int, list[Image]]:
 
 
 def _natural_order(name: str) -> list[str | int]:
-    """Returns what to sort the names of one folder by."""
+    """Returns the sort key of a name within its folder: digits compare as numbers."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name.rpartition("/")[2])]

@@ -1,4 +1,4 @@
-"""Processes that share the work: a task at a time each, results in the tasks' order, one clear line if one fails."""
+"""Parallel execution of tasks in worker processes; one error line if a worker fails."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from tqdm import tqdm
 
+from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.process import silence_stderr
 
@@ -29,23 +30,26 @@ def run_in_processes(
     unit: str,
     workers: int | None = None,
 ) -> list[Result]:
-    """Calls a function on each task in other processes, each with TensorFlow on one thread of the CPU.
+    """Calls a function on each task in worker processes, each with TensorFlow on one CPU thread.
 
-    Shows a bar on a terminal, and else a line every quarter.
+    Shows a progress bar on a terminal, elsewhere a line every quarter.
 
     Args:
-        function: Pickles, as must its results.
-        tasks: Pickle too.
-        sizes: Of each task, for the bar.
-        unit: What the sizes count, in the plural.
-        workers: Processes; None: one a core.
+        function: A picklable function with picklable results.
+        tasks: Its arguments, picklable.
+        sizes: The size of each task, for the progress.
+        unit: The unit of the sizes, in the plural.
+        workers: Number of processes; None: one for each available processor.
+
+    Returns:
+        The results in the order of the tasks.
 
     Raises:
-        PipelineError: The function's own, or a process was killed.
+        PipelineError: A worker was killed, or the function raised it.
     """
-    workers = min(workers or _available_cores(), len(tasks))
-    spawn = multiprocessing.get_context("spawn")  # a fork of a process with threads can hang
-    pool = ProcessPoolExecutor(workers, spawn, _start)
+    workers = min(workers or available_cpus(), len(tasks))
+    spawn = multiprocessing.get_context("spawn")  # forking a process with threads can deadlock
+    pool = ProcessPoolExecutor(workers, spawn, _initialize_worker)
     try:
         futures = {pool.submit(function, task): size for task, size in zip(tasks, sizes, strict=True)}
         with _terminate_on_failure():
@@ -60,7 +64,7 @@ def run_in_processes(
 
 @contextmanager
 def _terminate_on_failure() -> Iterator[None]:
-    """Lets nobody wait, after an error or Ctrl-C, for work that nobody will use."""
+    """Terminates the workers after an error or Ctrl-C instead of waiting for their results."""
     try:
         yield
     except BaseException:
@@ -70,7 +74,7 @@ def _terminate_on_failure() -> Iterator[None]:
 
 
 def _show_progress(futures: dict[Future[Any], int], unit: str) -> None:
-    """Waits until all are done; the first failure ends it."""
+    """Waits for all results and shows the progress; raises the first error."""
     total, done, quarters = sum(futures.values()), 0, 0
     terminal = sys.stderr.isatty()
     with tqdm(total=total, unit=f" {unit}", unit_scale=True, leave=False, disable=not terminal) as bar:
@@ -83,11 +87,11 @@ def _show_progress(futures: dict[Future[Any], int], unit: str) -> None:
                 print(f"{done:,} of {total:,} {unit}", flush=True)
 
 
-def _start() -> None:
-    """Makes a process fit to work beside others, and to end with the one that started it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+def _initialize_worker() -> None:
+    """Initializes a worker: no GPU, one thread, ends with its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    # The last keeps Keras, and all that it imports, out: that halves TensorFlow's start.
+    # The last variable keeps Keras from being imported, which halves TensorFlow's start.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0", "TF_USE_LEGACY_KERAS": "1"}
     with silence_stderr():
         import tensorflow as tf
@@ -102,7 +106,3 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
-
-
-def _available_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""One TFRecord shard: examples in, a checked file and its manifest entry out."""
+"""Writing of one TFRecord shard and its manifest entry."""
 
 from __future__ import annotations
 
@@ -13,14 +13,21 @@ from tiny_imagenet.dataset.manifest import BYTES_FEATURES, INT_FEATURES, Shard
 if TYPE_CHECKING:
     import tensorflow as tf
 
-FRAME_BYTES = 16  # around each record: its length (8 bytes) and two checksums (4 each)
+FRAME_BYTES = 16  # around each record: length (8 bytes), two checksums (4 each)
 
 
 def write_shard(path: Path, examples: Iterable[dict[str, Any]]) -> Shard:
-    """Writes examples, each a mapping from every feature key to `bytes` or `int`, and returns the shard's entry.
+    """Writes a shard and checks its size.
+
+    Args:
+        path: The file to write.
+        examples: The value, `bytes` or `int`, of every feature key.
+
+    Returns:
+        The shard's manifest entry.
 
     Raises:
-        PipelineError: The file could not be written whole.
+        PipelineError: The file cannot be written, or is incomplete.
     """
     import tensorflow as tf
 
@@ -45,7 +52,7 @@ def write_shard(path: Path, examples: Iterable[dict[str, Any]]) -> Shard:
 
 
 def _values(message: tf.train.Example) -> dict[str, Any]:
-    """Gives an example every feature, and returns the lists of their values: to set these is twice as fast."""
+    """Adds every feature to an empty example; returns the value lists, whose reuse is twice as fast."""
     feature = message.features.feature
     values: dict[str, Any] = {}
     for key in BYTES_FEATURES:

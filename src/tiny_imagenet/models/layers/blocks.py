@@ -1,12 +1,12 @@
-"""Layers of the report's models, and of batch-normalized networks."""
+"""Layers of the report's models and of networks with batch normalization."""
 
 from __future__ import annotations
 
 import keras
 from keras import layers
 
-BACKBONE = "backbone"  # the name of a layer that was pretrained on other data
-# Mean and standard deviation of ImageNet's pixels, red, green, blue, 0 to 1: what torchvision and most papers subtract.
+BACKBONE = "backbone"  # name of the layer that holds a pretrained network
+# Mean and standard deviation of ImageNet's pixels, red, green, blue, 0 to 1, as in torchvision.
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -20,7 +20,7 @@ def any_size_input(input_pooling: int) -> tuple[keras.KerasTensor, keras.KerasTe
     """Returns the input, (batch, height, width, 3) of any size with values 0 to 255, and the same normalized.
 
     Args:
-        input_pooling: Side in pixels of the squares that are averaged first: with 2, 64 pixels are seen as 32.
+        input_pooling: Side in pixels of the squares that are averaged first: with 2, a side of 64 pixels becomes 32.
     """
     images = x = keras.Input((None, None, 3), name="image")
     if input_pooling > 1:
@@ -31,7 +31,7 @@ def any_size_input(input_pooling: int) -> tuple[keras.KerasTensor, keras.KerasTe
 def imagenet_normalized(x: keras.KerasTensor) -> keras.KerasTensor:
     """Shifts and scales each channel, values 0 to 255, by ImageNet's constants.
 
-    In float32 whatever the precision: bfloat16 would round gray levels.
+    In float32 with every precision: bfloat16 would round pixel values.
     """
     scale = [1 / (255 * std) for std in IMAGENET_STD]
     offset = [-mean / std for mean, std in zip(IMAGENET_MEAN, IMAGENET_STD, strict=True)]
@@ -50,21 +50,21 @@ def convolution_norm(
     gamma: str = "ones",
     name: str,
 ) -> keras.KerasTensor:
-    """A convolution without bias, `same` size divided by `strides`, then batch normalization.
+    """Applies a convolution without bias, its size `same` divided by `strides`, then batch normalization.
 
-    Kernels start as in He et al., 2015, "Delving Deep into Rectifiers", by fan-out.
+    Kernels are initialized as in He et al., 2015, "Delving Deep into Rectifiers", by fan-out.
 
     Args:
         x: (batch, height, width, channels).
-        filters: Channels that come out.
-        size: Of the kernel.
-        strides: 1 or 2; where it is 2, windows are centered on pixels 0, 2, 4 ..., as those of a 1 x 1 kernel are
-            (TensorFlow's own `same` would centre them on 1, 3, 5 ...).
-        max_pooling: Whether to halve height and width between the two.
-        momentum: How much of the running mean and variance each step keeps.
-        l2: Of the kernel.
+        filters: Channels of the output.
+        size: Height and width of the kernel.
+        strides: 1 or 2. With 2, windows are centered on pixels 0, 2, 4 ..., as those of a 1 x 1 kernel
+            (TensorFlow's own `same` centers them on 1, 3, 5 ...).
+        max_pooling: Whether max pooling halves height and width between the two.
+        momentum: Of the running mean and variance.
+        l2: L2 factor of the kernel.
         gamma: Initial factor of the normalized values: "ones" or "zeros".
-        name: Of the convolution; the normalization's is this and "_norm".
+        name: Name of the convolution; that of the normalization ends in "_norm".
     """
     padding = "same"
     if strides > 1 and size > 1:
@@ -94,14 +94,14 @@ def global_pooling(x: keras.KerasTensor, pool: str) -> keras.KerasTensor:
 
 
 def convolution(x: keras.KerasTensor, filters: int, l2: float) -> keras.KerasTensor:
-    """A 3 x 3 convolution without padding, and ReLU."""
+    """Applies a 3 x 3 convolution without padding, then ReLU."""
     return layers.Conv2D(filters, 3, activation="relu", kernel_regularizer=_regularizer(l2))(x)
 
 
 def fully_connected(
     x: keras.KerasTensor, units: int, *, dropout: float, l2: float, activation: str | None, name: str | None = None
 ) -> keras.KerasTensor:
-    """Dropout on the inputs (none where it is 0), then a dense layer; without an activation it gives float32 logits."""
+    """Applies dropout (none where it is 0), then a dense layer; without an activation the result is float32 logits."""
     if dropout:
         x = layers.Dropout(dropout)(x)
     dtype = None if activation else "float32"
@@ -109,9 +109,10 @@ def fully_connected(
 
 
 def small_logits(x: keras.KerasTensor, num_classes: int, *, dropout: float, l2: float) -> keras.KerasTensor:
-    """As `fully_connected` to float32 logits, from kernels of standard deviation 0.01: at first all classes are likely.
+    """Applies dropout, then a dense layer to float32 logits, its kernel initialized with standard deviation 0.01.
 
-    Source: Goyal et al., 2017, "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", section 5.1.
+    All classes are about equally likely at first (Goyal et al., 2017, "Accurate, Large Minibatch SGD: Training ImageNet
+    in 1 Hour", section 5.1).
     """
     if dropout:
         x = layers.Dropout(dropout)(x)

@@ -1,0 +1,6 @@
+"""The former `python -m tiny_imagenet.predict`: names the command that replaced it."""
+
+from tiny_imagenet.cli.renamed import exit_renamed
+
+if __name__ == "__main__":
+    exit_renamed("predict", "predict")

@@ -1,0 +1,44 @@
+"""Runs `tiny-imagenet` in the process of the tests, where TensorFlow is imported once."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import pytest
+
+from tiny_imagenet.cli.main import main
+
+
+class Finished(NamedTuple):
+    """The exit status of a command and what it printed."""
+
+    status: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Finished]
+
+
+@pytest.fixture(autouse=True)
+def _restored_sigpipe() -> Iterator[None]:
+    """Restores the handler of SIGPIPE, which a command sets to end quietly in a pipe."""
+    handler = signal.getsignal(signal.SIGPIPE)
+    yield
+    signal.signal(signal.SIGPIPE, handler)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Returns a function from the words after `tiny-imagenet` to the result."""
+
+    def run(*words: object) -> Finished:
+        try:
+            status = main([str(word) for word in words])
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Finished(status, *capsys.readouterr())
+
+    return run
