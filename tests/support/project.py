@@ -1,4 +1,4 @@
-"""A copy of the working tree in its own git repository, with the demo's parameters, and the commands a user runs there."""
+"""A copy of the working tree with the demo's parameters, in its own git repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,12 @@ REPOSITORY = Path(__file__).parents[2]
 PARAMS = REPOSITORY / "demo" / "params.yaml"
 NAMES = tuple(yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["models"])
 CHEAP = "logistic_regression"  # the model that extra experiments train
-FOREIGN = ("DVC_", "GIT_", "MLFLOW_", "TINY_IMAGENET_")  # variables of the caller's shell that the copy must not inherit
+FOREIGN = (
+    "DVC_",
+    "GIT_",
+    "MLFLOW_",
+    "TINY_IMAGENET_",
+)  # variables of the caller's shell that the copy must not inherit
 LEFT_OUT = ("dvc.lock", "metrics/", "reports/")  # results on Tiny ImageNet; the copy is for the digits
 
 
