@@ -14,17 +14,17 @@ from tiny_imagenet.images.reader import iterate_examples
 from tiny_imagenet.report.charts import draw_charts
 from tiny_imagenet.report.comparison_tables import make_tables
 from tiny_imagenet.report.data_summary import load_data_report
-from tiny_imagenet.report.examples import choose_labels, draw_pictures, images_at
+from tiny_imagenet.report.examples import choose_labels, images_at
 from tiny_imagenet.report.model_card import model_card
 from tiny_imagenet.report.outputs import write_outputs
 from tiny_imagenet.report.page import render_page
+from tiny_imagenet.report.pictures import draw_pictures
 from tiny_imagenet.report.predictions import load_predictions
 from tiny_imagenet.report.report_data import ReportData
 from tiny_imagenet.report.result_files import load_result
 from tiny_imagenet.report.results import Result, publish
 from tiny_imagenet.report.style import to_png, to_svg
 from tiny_imagenet.report.tables import as_text
-from tiny_imagenet.scoring.metrics import TOP_1
 
 RECORDS, MODELS, METRICS, REPORTS = Path("data/records"), Path("models"), Path("metrics"), Path("reports")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))
@@ -55,7 +55,7 @@ def register(best: Result) -> str:
     from tiny_imagenet.tracking.registry import Candidate, register_champion  # MLflow takes seconds to import
 
     run = load_json(RunFile, MODELS / best.model / "run.json", "run `dvc repro`")
-    candidate = Candidate(best.model, best.evaluation.split, best.value(TOP_1), run)
+    candidate = Candidate(best.model, best.evaluation.split, best.top_1_accuracy, run)
     return register_champion(ROOT, candidate, REPORTS / "card.md")
 
 

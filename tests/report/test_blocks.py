@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tiny_imagenet.report.blocks import fold_layers
-from tiny_imagenet.report.results import Layer
+from tiny_imagenet.report.file_records import Layer
 
 
 def layer(name: str, kind: str, details: str = "", count: int = 0, shape: int = 8) -> Layer:

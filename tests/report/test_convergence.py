@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tiny_imagenet.report.convergence import assess, trend
-from tiny_imagenet.report.results import Epoch
+from tiny_imagenet.report.file_records import Epoch
 
 NOISE = np.random.default_rng(0).normal(0, 0.005, 40)
 

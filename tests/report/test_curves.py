@@ -6,7 +6,7 @@ import pytest
 from tests.support.synthetic_results import PUBLISHED
 
 from tiny_imagenet.report.curves import draw_curves
-from tiny_imagenet.report.results import Epoch
+from tiny_imagenet.report.file_records import Epoch
 
 KEYS = ("loss", "objective", "top_1_accuracy", "top_5_accuracy")
 ALL_KEYS = (*KEYS, *(f"val_{key}" for key in KEYS))

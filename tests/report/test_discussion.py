@@ -10,10 +10,12 @@ from tests.support.synthetic_page import NAMES, RIGHT, load_results, predict
 from tests.support.synthetic_results import with_training
 
 from tiny_imagenet.core.schema import Augmentation
-from tiny_imagenet.report.discussion import Remark, discuss, overconfidence
+from tiny_imagenet.report.discussion import Remark, discuss
+from tiny_imagenet.report.file_records import CalibrationBin
 from tiny_imagenet.report.formats import points
 from tiny_imagenet.report.mistakes import confused_pairs
-from tiny_imagenet.report.results import CalibrationBin, Result
+from tiny_imagenet.report.model_remarks import overconfidence
+from tiny_imagenet.report.results import Result
 
 PREDICTIONS = {name: predict(right) for name, right in RIGHT.items()}
 

@@ -14,7 +14,8 @@ from tests.support.synthetic_results import ARCHITECTURE, PUBLISHED, load_model_
 from tiny_imagenet.report.charts import draw_charts
 from tiny_imagenet.report.diagrams import draw_architecture, shape, short
 from tiny_imagenet.report.figures import draw_accuracy, draw_augmentation, draw_calibration, draw_example
-from tiny_imagenet.report.results import Architecture, CalibrationBin, Result
+from tiny_imagenet.report.file_records import Architecture, CalibrationBin
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.style import to_png, to_svg
 
 

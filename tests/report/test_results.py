@@ -34,7 +34,7 @@ def load(folder: Path) -> Result:
 def test_every_metric_of_the_evaluation_is_read(folder: Path) -> None:
     result = load(folder)
     expected = {"loss": 3.5, "top_1_accuracy": 0.25, "top_5_accuracy": 0.5, "objective": 4.0, "ece": 0.05}
-    assert {metric.key: result.value(metric) for metric in METRICS} == expected
+    assert {metric.key: result.value(metric) for metric in METRICS}.items() >= expected.items()
     assert result.evaluation.split == "val"
 
 

@@ -10,7 +10,7 @@ from tests.support.synthetic_results import PUBLISHED, load_model_result, write_
 
 from tiny_imagenet.report.comparison_tables import comparison, make_tables, over_seeds
 from tiny_imagenet.report.formats import format_duration, format_flops
-from tiny_imagenet.report.results import Result
+from tiny_imagenet.report.results import ACCURACIES, SCORES, Result
 from tiny_imagenet.report.seeds import repeated
 from tiny_imagenet.report.tables import as_markdown, as_text
 
@@ -34,7 +34,7 @@ def seeds(tmp_path: Path) -> list[Result]:
 def test_the_table_compares_with_the_published_values(results: list[Result]) -> None:
     table = comparison(results)
     vgg, small = (dict(zip(table.headers, row, strict=True)) for row in table.rows)
-    assert vgg == {
+    expected = {
         "model": "vgg",
         "top-1 %": "25.00",
         "published top-1 %": "24.5",
@@ -51,6 +51,9 @@ def test_the_table_compares_with_the_published_values(results: list[Result]) -> 
         "training compute": "2.38 PFLOP",
         "device": "CPU (2 cores)",
     }
+    assert vgg.items() >= expected.items()
+    other_scores = [header for header in vgg if header not in expected]
+    assert all(any(score.label in header for score in SCORES) for header in other_scores)
     assert small["top-1 %"] == "20.00 ± 0.40"
     assert small["published top-1 %"] == small["difference top-1"] == small["published objective"] == "–"
     assert small["epochs"] == "1 of 40 *"
@@ -119,10 +122,9 @@ def test_the_published_plot_beside_the_history(tmp_path: Path) -> None:
 
 def test_over_seeds(seeds: list[Result], results: list[Result]) -> None:
     table = over_seeds(repeated(seeds))
-    assert table.rows == [
-        ["quick_1", "3 (1, 2, 3)", "30.00", "10.00", "5.77", "18.45", "60.00", "20.00", "11.55", "36.91"]
-    ]
-    assert len(table.headers) == len(table.rows[0])
+    (row,) = table.rows
+    assert row[:10] == ["quick_1", "3 (1, 2, 3)", "30.00", "10.00", "5.77", "18.45", "60.00", "20.00", "11.55", "36.91"]
+    assert len(table.headers) == len(row) == 2 + 4 * len(ACCURACIES)
     assert len(make_tables(seeds)) == 2
     assert len(make_tables(results)) == 1
 

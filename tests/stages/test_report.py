@@ -63,6 +63,7 @@ def test_writes_every_output(project: Path) -> None:
         "index.html",
         "history.csv",
         "results.json",
+        "settings.json",
         "table.md",
         *(f"figures/{name}.svg" for name in ("accuracy", "compute", "time")),
         *(f"figures/curves-{name}.svg" for name in ("vgg", "simple_cnn")),

@@ -17,9 +17,12 @@ from PIL import Image
 from tiny_imagenet.core.run_record import TrainingRecord
 from tiny_imagenet.dataset.classes import Class
 from tiny_imagenet.dataset.manifest import Manifest, Split, write_manifest
+from tiny_imagenet.evaluation.metrics import ECE, METRICS, OBJECTIVE
 from tiny_imagenet.records.writer import write_shard
+from tiny_imagenet.report.file_records import PublishedRow
 from tiny_imagenet.report.result_files import load_result
-from tiny_imagenet.report.results import PublishedRow, Result
+from tiny_imagenet.report.results import Result
+from tiny_imagenet.scoring.metrics import LOSS, TOP_1
 
 
 def _layer(kind: str, output_shape: list[int], num_parameters: int = 0, details: str = "") -> dict[str, Any]:
@@ -155,7 +158,7 @@ def jpeg(blocks: np.ndarray) -> bytes:
 def write_model(
     root: Path, model: str, words: Sequence[str], *, epochs: int = 1, top_1: float = 0.25, num_images: int = 10_000
 ) -> None:
-    """Writes metrics/MODEL and models/MODEL/run.json; top-5 accuracy is twice top-1, the recipe has 40 epochs."""
+    """Writes metrics/MODEL and models/MODEL/run.json; other accuracies are twice top-1, the recipe has 40 epochs."""
     metrics, models = root / "metrics" / model, root / "models" / model
     metrics.mkdir(parents=True)
     models.mkdir(parents=True)
@@ -163,10 +166,9 @@ def write_model(
     _write_json(metrics / "architecture.json", ARCHITECTURE)
     record = training(model, epochs).model_dump(mode="json", exclude={"train_seconds"})
     _write_json(metrics / "training.json", record)
-    evaluation = {"model": model, "num_images": num_images, "loss": 3.5, "objective": 4.0}
-    _write_json(
-        metrics / "evaluation.json", evaluation | {"top_1_accuracy": top_1, "top_5_accuracy": 2 * top_1, "ece": 0.05}
-    )
+    metric_values = {LOSS: 3.5, OBJECTIVE: 4.0, TOP_1: top_1, ECE: 0.05}
+    evaluation = {metric.key: metric_values.get(metric, 2 * top_1) for metric in METRICS}
+    _write_json(metrics / "evaluation.json", {"model": model, "num_images": num_images, **evaluation})
     _write_csv(metrics / "history.csv", [_epoch(epoch, epochs, top_1) for epoch in range(1, epochs + 1)])
     _write_csv(metrics / "per_class.csv", _per_class(words, top_1))
     _write_csv(metrics / "calibration.csv", _calibration())

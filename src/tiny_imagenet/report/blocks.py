@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tiny_imagenet.report.results import Layer
+from tiny_imagenet.report.file_records import Layer
 
 SHORTCUT, ADD = "shortcut", "_add"  # parts of layer names in models/: the layers of a block share the prefix of its sum
 FOLDED = {"BatchNormalization": "norm"}

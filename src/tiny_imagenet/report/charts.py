@@ -46,7 +46,7 @@ def draw_costs(results: Sequence[Result]) -> dict[str, Figure]:
 
     def point(result: Result, cost: float) -> Point:
         return Point(
-            labels.get(result.model, ""), result.training.device, cost, result.value(TOP_1), result.value(TOP_5)
+            labels.get(result.model, ""), result.training.device, cost, result.top_1_accuracy, result.value(TOP_5)
         )
 
     published = [point for result in results for point in _published_point(result)]

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from tiny_imagenet.report.results import Epoch
+from tiny_imagenet.report.file_records import Epoch
 from tiny_imagenet.report.significance import NUM_STANDARD_ERRORS
 
 MIN_EPOCHS = 8  # fewer are not judged

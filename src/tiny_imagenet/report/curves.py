@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tiny_imagenet.report.results import Epoch, PublishedRow
+from tiny_imagenet.report.file_records import Epoch, PublishedRow
 from tiny_imagenet.report.style import COLORS, DIAMOND, MUTED, STYLE
 
 History = Sequence[Epoch]

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
 from tiny_imagenet.report.blocks import Box, fold_layers
-from tiny_imagenet.report.results import Architecture
+from tiny_imagenet.report.file_records import Architecture
 from tiny_imagenet.report.style import COLORS, INK, MUTED, STYLE
 
 # Inches.

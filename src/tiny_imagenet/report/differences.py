@@ -62,12 +62,12 @@ def difference(first: Result, second: Result, predictions: Mapping[str, Predicti
     if one and two and one.has_labels_of(two):
         value, error = paired_difference(one.is_correct, two.is_correct)
         return Difference(first.model, second.model, value, error, paired=True)
-    value = first.value(TOP_1) - second.value(TOP_1)
+    value = first.top_1_accuracy - second.top_1_accuracy
     error = math.hypot(first.standard_error(TOP_1), second.standard_error(TOP_1))
     return Difference(first.model, second.model, value, error, paired=False)
 
 
 def rank(results: Sequence[Result], predictions: Mapping[str, Predictions]) -> list[Difference]:
     """Returns the difference between each model and the next by top-1 accuracy, the best model first."""
-    ranked = sorted(results, key=lambda result: -result.value(TOP_1))
+    ranked = sorted(results, key=lambda result: -result.top_1_accuracy)
     return [difference(better, worse, predictions) for better, worse in pairwise(ranked)]

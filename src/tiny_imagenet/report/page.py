@@ -15,8 +15,9 @@ from tiny_imagenet.core.run_record import flatten
 from tiny_imagenet.core.schema import ModelSettings, Recipe
 from tiny_imagenet.report.comparison_tables import HOLDOUT, make_tables
 from tiny_imagenet.report.discussion import discuss
+from tiny_imagenet.report.file_records import ClassResult, Layer
 from tiny_imagenet.report.report_data import ReportData
-from tiny_imagenet.report.results import ClassResult, Layer, Result
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.style import INK, MUTED, PAPER, RULE
 from tiny_imagenet.report.templating import TEMPLATES, load_template
 

@@ -17,12 +17,14 @@ def pareto_front(results: Sequence[Result]) -> list[Result]:
 
 def cheapest_above(results: Sequence[Result], accuracy: float) -> Result | None:
     """Returns the cheapest model whose top-1 accuracy is significantly above a value, None if there is none."""
-    above = [result for result in results if lower_bound(result.value(TOP_1), result.standard_error(TOP_1)) > accuracy]
+    above = [
+        result for result in results if lower_bound(result.top_1_accuracy, result.standard_error(TOP_1)) > accuracy
+    ]
     return min(above, key=_flops, default=None)
 
 
 def _dominates(first: Result, second: Result) -> bool:
-    return first.value(TOP_1) > second.value(TOP_1) and _flops(first) <= _flops(second)
+    return first.top_1_accuracy > second.top_1_accuracy and _flops(first) <= _flops(second)
 
 
 def _flops(result: Result) -> int:

@@ -13,15 +13,8 @@ from pydantic import BaseModel, ValidationError
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.run_record import RunFile, TrainingRecord
 from tiny_imagenet.core.strict_yaml import load_json
-from tiny_imagenet.report.results import (
-    Architecture,
-    CalibrationBin,
-    ClassResult,
-    Epoch,
-    Evaluation,
-    PublishedRow,
-    Result,
-)
+from tiny_imagenet.report.file_records import Architecture, CalibrationBin, ClassResult, Epoch, Evaluation, PublishedRow
+from tiny_imagenet.report.results import Result
 
 RANGE_ERRORS = ("greater_than_equal", "less_than_equal")
 NUMBER_ERRORS = ("int_type", "int_parsing", "int_from_float", "float_type", "float_parsing")

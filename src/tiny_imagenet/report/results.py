@@ -1,111 +1,29 @@
-"""The results of a model, with types: what training and evaluation wrote, and the published values beside it."""
+"""The results of a model, and the published values beside them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from tiny_imagenet.core.run_record import TrainingRecord
 from tiny_imagenet.core.schema import Published
 from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.evaluation.metrics import ECE, METRICS
+from tiny_imagenet.report.file_records import (
+    Architecture,
+    CalibrationBin,
+    ClassResult,
+    Epoch,
+    EvaluationRecord,
+    PublishedRow,
+)
 from tiny_imagenet.scoring.flops import TRAIN_FLOPS_PER_MAC
 from tiny_imagenet.scoring.metrics import TOP_1, Metric
 
 # Of the tables, the accuracies first; the calibration error has a section of its own.
 SCORES = tuple(sorted((metric for metric in METRICS if metric is not ECE), key=lambda metric: metric.k is None))
 ACCURACIES = tuple(metric for metric in SCORES if metric.k)
-
-Number = Annotated[float, Field(allow_inf_nan=False)]
-Fraction = Annotated[Number, Field(ge=0, le=1)]
-Blank = BeforeValidator(lambda cell: None if cell == "" else cell)  # an empty cell of a CSV is no value
-
-
-class FileRecord(BaseModel):
-    """A frozen record read from a file; keys that the report does not use are left out."""
-
-    model_config = ConfigDict(frozen=True)
-
-
-class EvaluationRecord(FileRecord):
-    """The content of evaluation.json; `Evaluation` adds METRICS.
-
-    Attributes:
-        split: "val" or "holdout"; older results do not name it.
-        num_images: Of the split.
-    """
-
-    split: str = "val"
-    num_images: int
-
-
-_FIELDS: Any = {metric.key: (Fraction if metric.is_fraction else Number, Field(strict=True)) for metric in METRICS}
-Evaluation = create_model("Evaluation", __base__=EvaluationRecord, **_FIELDS)
-
-
-class Epoch(FileRecord):
-    """A row of history.csv; `seconds` is in files of earlier versions only."""
-
-    epoch: int
-    lr: Number
-    loss: Number
-    objective: Number
-    top_1_accuracy: Fraction
-    top_5_accuracy: Fraction
-    val_loss: Number
-    val_objective: Number
-    val_top_1_accuracy: Fraction
-    val_top_5_accuracy: Fraction
-    seconds: Annotated[Number | None, Blank] = None
-
-
-class ClassResult(FileRecord):
-    """A row of per_class.csv; the accuracies of a class without images are None."""
-
-    wnid: str
-    words: str
-    num_images: int
-    top_1_accuracy: Annotated[Fraction | None, Blank]
-    top_5_accuracy: Annotated[Fraction | None, Blank]
-    most_confused_with: str
-    most_confused_count: Annotated[int | None, Blank]
-
-
-class CalibrationBin(FileRecord):
-    """A row of calibration.csv; confidence and accuracy of a bin without images are None."""
-
-    num_images: int
-    confidence: Annotated[Fraction | None, Blank]
-    accuracy: Annotated[Fraction | None, Blank]
-
-
-class Layer(FileRecord):
-    """A layer of architecture.json; `output_shape` is that of one image."""
-
-    name: str
-    type: str
-    details: str
-    output_shape: tuple[int | None, ...]
-    num_parameters: int
-
-
-class Architecture(FileRecord):
-    """The content of architecture.json."""
-
-    input_shape: tuple[int | None, ...]
-    num_parameters: int
-    macs_per_image: int
-    layers: tuple[Layer, ...]
-
-
-class PublishedRow(Published):
-    """A row of the published table, and the number of images that its training saw."""
-
-    images_seen: int
 
 
 @dataclass(frozen=True)
@@ -138,6 +56,11 @@ class Result:
         """Returns a metric of the evaluation; accuracies as fractions."""
         return float(getattr(self.evaluation, metric.key))
 
+    @property
+    def top_1_accuracy(self) -> float:
+        """The top-1 accuracy, as a fraction."""
+        return self.value(TOP_1)
+
     def standard_error(self, accuracy: Metric) -> float:
         """Returns the standard error of one of the accuracies, as a fraction."""
         return self.error_of(self.value(accuracy))
@@ -167,7 +90,7 @@ class Result:
 def best_result(results: Sequence[Result]) -> Result:
     """Returns the result with the highest top-1 accuracy, the first among equals, a pretrained one only if all are."""
     comparable = [result for result in results if not result.training.pretrained]
-    return max(comparable or results, key=lambda result: result.value(TOP_1))
+    return max(comparable or results, key=lambda result: result.top_1_accuracy)
 
 
 def publish(rows: Mapping[str, Published], manifest: Manifest) -> dict[str, PublishedRow]:
