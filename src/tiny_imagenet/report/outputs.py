@@ -1,4 +1,4 @@
-"""The files of the report: table.md, results.json, history.csv, figures, page and model card."""
+"""The files of the report: table.md, results.json, settings.json, history.csv, figures, page and model card."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.report.comparison_tables import make_tables
 from tiny_imagenet.report.results import SCORES, Result
 from tiny_imagenet.report.seeds import repeated
@@ -45,6 +46,13 @@ def as_json(results: Sequence[Result]) -> str:
     return json.dumps(objects, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
+def settings_as_json(results: Sequence[Result]) -> str:
+    """Returns the settings that each model was trained with, by its name: git keeps them beside the results."""
+    keys = set(ModelSettings.model_fields)
+    settings = {result.model: result.training.model_dump(mode="json", include=keys) for result in results}
+    return json.dumps(settings, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def as_csv(results: Sequence[Result]) -> str:
     """Returns every epoch of every model: the columns of history.csv, without those that no model has."""
     rows: list[dict[str, Any]] = [
@@ -76,6 +84,7 @@ def write_outputs(
     """
     tables = "\n".join(as_markdown(table) for table in make_tables(results))
     texts = {"table.md": tables, "results.json": as_json(results), "history.csv": as_csv(results), **texts}
+    texts["settings.json"] = settings_as_json(results)
     files = {name: text.encode("utf-8") for name, text in texts.items()}
     files |= {f"figures/{name}.svg": svg.encode("utf-8") for name, svg in svgs.items()}
     files |= {f"pictures/{name}.png": png for name, png in pngs.items()}
