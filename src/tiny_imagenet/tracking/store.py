@@ -50,7 +50,7 @@ def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     """
     uri = store_uri(root)
     is_file = uri.startswith(SQLITE)
-    store = Path(os.path.abspath(uri.removeprefix(SQLITE))).parent if is_file else root / "mlruns"
+    store = Path(uri.removeprefix(SQLITE)).parent.resolve() if is_file else root / "mlruns"
     with locked(store):
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()
