@@ -4,15 +4,16 @@ PYTHON_ADDONS ?= python3.11
 READY := .venv/ready
 ADDONS_READY := .venv-addons/ready
 BENCH_READY := .venv-bench/ready
-# Of PyTorch's own build without CUDA: 2.13.0+cpu for Python 3.11 on Linux x86-64.
+# SHA-256 of PyTorch's build without CUDA: 2.13.0+cpu for Python 3.11 on Linux x86-64.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 PORT ?= 5000
+
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui compare check-cache verify test test-units test-stages test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui compare check-cache unchanged verify test test-units test-stages test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -29,11 +30,14 @@ ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
 	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
 		--default-artifact-root ./mlruns/artifacts --host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
 
-compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run's id)
+compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run id)
 	@tiny-imagenet compare $(A) $(B) $(ARGS)
 
 check-cache: $(READY) ## recompute the digest of every object in DVC's cache (ARGS=--remove deletes the damaged ones)
 	@tiny-imagenet check-cache $(ARGS)
+
+unchanged: $(READY) ## show that the code's changes since BASE=REV move no number, and record them in dvc.lock (ARGS=--dry only shows)
+	@tiny-imagenet unchanged $(BASE) $(ARGS)
 
 verify:
 	@echo "error: make: verify: is now check-cache; run make check-cache" >&2; exit 2
@@ -44,7 +48,7 @@ test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the
 test-units: $(READY)
 	pytest -m "not slow" --ignore tests/pipeline --ignore tests/stages
 
-test-stages: $(READY) # mostly processes that start one after the other: beside the others they take little
+test-stages: $(READY) # in parallel with test-units: these tests mostly wait for processes to start
 	pytest -m "not slow" tests/pipeline tests/stages
 
 test-slow: $(READY) ## the long suite
@@ -54,7 +58,7 @@ test-addons: $(READY) $(ADDONS_READY) ## the augmentation against tensorflow-add
 	.venv-addons/bin/python tests/addons/reference.py .venv-addons/reference.npz
 	TFA_REFERENCE=.venv-addons/reference.npz pytest tests/addons
 
-bench: $(READY) $(BENCH_READY) ## ours beside its peers on the real data: benchmarks/README.md (half an hour; ARGS="--rows step --rounds 3")
+bench: $(READY) $(BENCH_READY) ## speed and memory beside other libraries, on the real data: benchmarks/README.md (half an hour; ARGS="--rows step --rounds 3")
 	python -m benchmarks $(ARGS)
 
 lint: $(READY) ## ruff and mypy
@@ -62,7 +66,7 @@ lint: $(READY) ## ruff and mypy
 	ruff format --check .
 	mypy
 
-format: $(READY) ## put the code in shape
+format: $(READY) ## format the code and fix what ruff can
 	ruff check --fix .
 	ruff format .
 
@@ -90,10 +94,10 @@ $(ADDONS_READY): tests/addons/requirements.lock
 	.venv-addons/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r tests/addons/requirements.lock
 	@touch $@
 
-# Without dependencies: the lock names them all. PyTorch is not everywhere to be had: see benchmarks/lock.awk.
+# Without dependencies: the lock names them all. PyTorch may be unavailable: see benchmarks/lock.awk.
 $(BENCH_READY): benchmarks/requirements.lock benchmarks/torch.lock
 	$(PYTHON_ADDONS) -m venv .venv-bench
 	.venv-bench/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r benchmarks/requirements.lock
 	.venv-bench/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes --no-deps -r benchmarks/torch.lock || \
-		echo "make: pip finds no PyTorch without CUDA: name PyTorch's index of CPU builds to it; its rows will say 'not measured'" >&2
+		echo "make: pip finds no PyTorch without CUDA: configure pip with PyTorch's index of CPU builds; until then its rows are 'not measured'" >&2
 	@touch $@

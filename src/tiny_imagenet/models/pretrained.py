@@ -1,7 +1,7 @@
 """Backbone of `keras.applications`, pretrained on ImageNet, with a new last layer.
 
 The images of Tiny ImageNet are from ImageNet: results with its weights are not comparable with those from scratch
-(docs/transfer.md).
+(docs/pretrained.md).
 """
 
 from __future__ import annotations

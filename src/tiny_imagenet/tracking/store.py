@@ -23,7 +23,7 @@ logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is tol
 def store_uri(root: Path) -> str:
     """Returns the URI of a main checkout's store: its `mlruns`, unless MLFLOW_TRACKING_URI names another."""
     path = root / "mlruns" / "mlflow.db"
-    if {"?", "%"} & set(str(path)):  # special in a database's URI; the way there from here mostly has none
+    if {"?", "%"} & set(str(path)):  # special in a URI; a relative path rarely has them
         path = Path(os.path.relpath(path))
     return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{path}"
 
@@ -50,7 +50,7 @@ def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     """
     uri = store_uri(root)
     is_file = uri.startswith(SQLITE)
-    store = Path(os.path.abspath(uri.removeprefix(SQLITE))).parent if is_file else root / "mlruns"
+    store = Path(uri.removeprefix(SQLITE)).parent.resolve() if is_file else root / "mlruns"
     with locked(store):
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()
