@@ -89,7 +89,7 @@ def test_a_whole_number_is_a_valid_real_number() -> None:
     assert Recipe(**RECIPE | {"lr": 1}) == Recipe(**RECIPE | {"lr": 1.0})
 
 
-@pytest.mark.parametrize("fractions", itertools.product((0.0, 0.4, 0.6, 1.0), repeat=2))
+@pytest.mark.parametrize("fractions", list(itertools.product((0.0, 0.4, 0.6, 1.0), repeat=2)))
 def test_the_ends_of_progressive_resizing_fit_into_the_training(fractions: tuple[float, float]) -> None:
     keys = dict(zip(("delay_fraction", "finetune_fraction"), fractions, strict=True))
     if sum(fractions) <= 1:
