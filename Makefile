@@ -6,46 +6,37 @@ ADDONS_READY := .venv-addons/ready
 BENCH_READY := .venv-bench/ready
 # Of PyTorch's own build without CUDA: 2.13.0+cpu for Python 3.11 on Linux x86-64.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
-STORE := sqlite:///$(CURDIR)/mlruns/mlflow.db
 PORT ?= 5000
-# A few epochs of steps larger and more frequent than the recipe's are enough for 1,297 digits; the models at the end of the
-# list, from minutes_2 on, are the code of `minutes` with more to compute.
-DEMO := -e 's/^dataset: [^ ]*/dataset: digits/' -e 's/^lr: null/lr: 0.05/' \
-	-e 's/^batch_size: null/batch_size: 25/' -e 's/^epochs: null/epochs: 5/' \
-	-e '/^  minutes_2:/,/^$$/d' -e '/metrics\/minutes_2\//d' -e '/metrics\/minutes_3\//d' -e '/metrics\/hour\//d'
-
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui compare verify test test-units test-stages test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui compare check-cache verify test test-units test-stages test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-12s %s\n", $$1, $$2}' Makefile
 
-demo: $(READY) ## the whole pipeline on the embedded digits, in a copy of the checkout (.demo); about five minutes
-	@rm -rf .demo && mkdir .demo
-	@git ls-files -z --cached --others --exclude-standard | tar --null -cf - -T - | tar -xf - -C .demo
-	@cd .demo && rm -rf dvc.lock metrics reports && sed -i.bak $(DEMO) params.yaml dvc.yaml && rm *.bak
-	@cd .demo && git init -q . && git add -A && git -c user.name=demo -c user.email=demo@localhost commit -qm demo
-	cd .demo && MLFLOW_TRACKING_URI="$${MLFLOW_TRACKING_URI:-$(STORE)}" dvc repro
-	@echo && echo "The page: .demo/reports/index.html    The runs: make ui"
+demo: $(READY) ## the whole pipeline on the embedded digits, in a folder of its own (.demo); about five minutes
+	@python demo/run.py
 
 repro: $(READY) ## the pipeline on Tiny ImageNet: downloads it, or takes the archive that TINY_IMAGENET_ARCHIVE names
 	dvc repro
 
 ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
 	@mkdir -p mlruns
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri $(STORE) --default-artifact-root file://$(CURDIR)/mlruns/artifacts \
-		--host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
+		--default-artifact-root ./mlruns/artifacts --host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
 
 compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run's id)
-	@python -m tiny_imagenet.compare $(A) $(B) $(ARGS)
+	@tiny-imagenet compare $(A) $(B) $(ARGS)
 
-verify: $(READY) ## every object of DVC's cache against the name it has by its content (ARGS=--remove)
-	@python -m tiny_imagenet.verify $(ARGS)
+check-cache: $(READY) ## recompute the digest of every object in DVC's cache (ARGS=--remove deletes the damaged ones)
+	@tiny-imagenet check-cache $(ARGS)
+
+verify:
+	@echo "error: make: verify: is now check-cache; run make check-cache" >&2; exit 2
 
 test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
 	@$(MAKE) -j2 test-units test-stages

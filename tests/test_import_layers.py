@@ -29,7 +29,7 @@ STAGES = {
     "preprocess": ("core", "archive", "dataset", "records"),
     "train": ("core", "dataset", "distribute", "training", "tracking"),
     "evaluate": ("core", "dataset", "images", "distribute", "scoring", "evaluation", "tracking"),
-    "report": ("core", "dataset", "images", "evaluation", "report", "tracking"),
+    "report": ("core", "dataset", "images", "scoring", "evaluation", "report", "tracking"),
 }
 
 

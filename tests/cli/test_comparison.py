@@ -1,4 +1,4 @@
-"""What differs between two models is told by their answers to the same images, and the exact test is exact."""
+"""The comparison of two models on the same images, and McNemar's exact test."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from tests.support.synthetic_evaluated import IMAGES, change, write_answers, write_checkout
+from tests.support.synthetic_evaluated import IMAGES_PER_CLASS, write_answers, write_checkout
+from tests.support.synthetic_results import change_json
 
 from tiny_imagenet.cli.comparison import compare, mcnemar
-from tiny_imagenet.cli.evaluated_models import Scored, find_scored
+from tiny_imagenet.cli.evaluated_models import EvaluatedModel, find_evaluated_model
 from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.report.predictions import Predictions
 
 
 @pytest.fixture
@@ -19,11 +21,11 @@ def checkout(tmp_path: Path) -> Path:
     return write_checkout(tmp_path)
 
 
-def both(root: Path) -> list[Scored]:
-    return [find_scored(root, name) for name in ("weak", "strong")]
+def both(root: Path) -> list[EvaluatedModel]:
+    return [find_evaluated_model(root, name) for name in ("weak", "strong")]
 
 
-def test_what_differs(checkout: Path) -> None:
+def test_the_differences(checkout: Path) -> None:
     found = compare(*both(checkout))
     assert (found.first, found.second, found.split, found.num_images) == ("weak", "strong", "val", 120)
     assert found.parameters == {"lr": (0.01, 0.1), "versions.keras": ("3", "4")}
@@ -40,11 +42,11 @@ def test_what_differs(checkout: Path) -> None:
         ("zero", "n00000000", 10, 10, 40),
         ("two", "n00000002", 10, 4, 40),
     ]
-    assert found.classes[2].p_value == 2 / 2**6  # by chance in one of 32 classes, and three were looked at
+    assert found.classes[2].p_value == pytest.approx(2 / 2**6)  # not clear, as one of three
     assert [found.is_clear(each) for each in found.classes] == [True, False, False]
 
 
-def test_the_other_way_round(checkout: Path) -> None:
+def test_in_the_opposite_order(checkout: Path) -> None:
     weak, strong = both(checkout)
     there, back = compare(weak, strong), compare(strong, weak)
     assert (back.only_first, back.only_second, back.p_value) == (20, 6, there.p_value)
@@ -66,45 +68,54 @@ def test_mcnemar_is_the_binomial_test(one: int, two: int) -> None:
     assert mcnemar(first, second) == (one, two, pytest.approx(expected, rel=1e-9))
 
 
-def test_mcnemar_of_the_largest_difference_there_can_be() -> None:
+def test_mcnemar_of_the_largest_possible_difference() -> None:
     assert mcnemar(np.ones(10_000, bool), np.zeros(10_000, bool)) == (10_000, 0, 0.0)
 
 
 def spoil_split(root: Path) -> None:
-    change(root / "metrics" / "strong" / "evaluation.json", split="train")
+    change_json(root / "metrics" / "strong" / "evaluation.json", split="train")
 
 
 def spoil_labels(root: Path) -> None:
-    label = np.repeat(np.arange(3, dtype=np.int32), IMAGES)
+    label = np.repeat(np.arange(3, dtype=np.int32), IMAGES_PER_CLASS)
     write_answers(root / "metrics" / "strong", label, label == 1)
 
 
 @pytest.mark.parametrize(
     ("spoil", "line"),
     [
-        (spoil_split, "weak and strong: scored on val and on train; compare models scored on the same split"),
+        (spoil_split, "weak and strong: evaluated on val and on train; compare models evaluated on the same split"),
         (
             spoil_labels,
-            "weak and strong: scored on different images of val (digits, digits); "
-            "compare models scored on the same records",
+            "weak and strong: evaluated on different images of val (digits, digits); "
+            "compare models evaluated on the same records",
         ),
     ],
 )
-def test_other_images_are_refused(checkout: Path, spoil, line: str) -> None:
+def test_other_splits_and_images_are_refused(checkout: Path, spoil, line: str) -> None:
     spoil(checkout)
     with pytest.raises(InputError) as caught:
         compare(*both(checkout))
     assert str(caught.value) == line
 
 
-def test_images_are_told_apart_by_their_digests() -> None:
-    def scored(manifest: str, shards: tuple[str, ...] | None, labels: int = 3) -> Scored:
-        return Scored(None, {"label": np.zeros(labels)}, manifest, shards)  # type: ignore[arg-type]
+def test_images_are_the_same_by_their_digests() -> None:
+    def evaluated(manifest: str, shards: tuple[str, ...] | None, labels: int = 3) -> EvaluatedModel:
+        predictions = Predictions(np.zeros(labels), np.zeros((labels, 1)), np.ones((labels, 1)))
+        return EvaluatedModel(None, predictions, manifest, shards)  # type: ignore[arg-type]
 
-    one = scored("m", ("a", "b"))
-    assert one.has_images_of(scored("other holdout", ("a", "b")))
-    assert one.has_images_of(scored("m", None))  # an MLflow run
-    assert not one.has_images_of(scored("other", None))
-    assert not scored("m", None).has_images_of(scored("other", None))
-    assert not one.has_images_of(scored("other", ("a", "c")))
-    assert not one.has_images_of(scored("m", ("a", "b"), labels=4))
+    one = evaluated("m", ("a", "b"))
+    assert one.has_images_of(evaluated("other holdout", ("a", "b")))
+    assert one.has_images_of(evaluated("m", None))  # an MLflow run
+    assert not one.has_images_of(evaluated("other", None))
+    assert not evaluated("m", None).has_images_of(evaluated("other", None))
+    assert not one.has_images_of(evaluated("other", ("a", "c")))
+    assert not one.has_images_of(evaluated("m", ("a", "b"), labels=4))
+
+
+def test_a_training_on_other_data_is_a_differing_parameter(checkout: Path) -> None:
+    path = checkout / "metrics" / "weak" / "training.json"
+    change_json(path, data_sha256="ef" * 32)
+    assert compare(*both(checkout)).parameters["data_sha256"] == ("ef" * 32, "ab" * 32)
+    change_json(path, data_sha256="")  # as in records of earlier versions
+    assert "data_sha256" not in compare(*both(checkout)).parameters

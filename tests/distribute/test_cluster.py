@@ -1,4 +1,4 @@
-"""Two real worker processes on this machine."""
+"""Communication of two worker processes on this machine, and the loss of one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tiny_imagenet.distribute import cluster
 
 WORKER = Path(__file__).parents[1] / "support" / "cluster_worker.py"
 SOURCE = Path(devices.__file__).parents[2]
-LOST = "was lost (its process or machine is gone); start all workers again: they go on from the last checkpoint"
+LOST = "was lost (its process or machine is gone); start all workers again: they resume from the last checkpoint"
 
 
 def free_ports(count: int) -> list[int]:
@@ -38,7 +38,7 @@ def tf_config(index: int, **jobs: list[str]) -> str:
 
 @contextmanager
 def workers(mode: str, count: int = 2, *, chief: bool = False) -> Iterator[list[subprocess.Popen[str]]]:
-    """Starts the first `count` workers of a cluster of two; kills what is left of them."""
+    """Starts the first `count` workers of a cluster of two; kills those that still run at the end."""
     first, second = (f"localhost:{port}" for port in free_ports(2))
     jobs = {"chief": [first], "worker": [second]} if chief else {"worker": [first, second]}
     started = [
@@ -59,8 +59,8 @@ def workers(mode: str, count: int = 2, *, chief: bool = False) -> Iterator[list[
             each.communicate()
 
 
-def test_what_the_chief_has_all_have() -> None:
-    with workers("talk", chief=True) as started:
+def test_all_workers_receive_the_chiefs_state() -> None:
+    with workers("communicate", chief=True) as started:
         ends = [each.communicate(timeout=300) for each in started]
     assert [(each.returncode, err) for each, (_, err) in zip(started, ends, strict=True)] == [(0, "")] * 2
     assert ends[0][0].startswith("chief: waiting for worker 0, at most ")
@@ -70,7 +70,7 @@ def test_what_the_chief_has_all_have() -> None:
     assert chief == other
     assert chief["name"].startswith("2 workers x CPU (")
     assert chief["replicas"] == 2
-    assert chief["about"] == {"step": 7, "sums": [0.1]}
+    assert chief["metadata"] == {"step": 7, "sums": [0.1]}
     assert chief["bits"]
     assert chief["no_state"] is None
     assert chief["no_bytes"]
@@ -79,12 +79,12 @@ def test_what_the_chief_has_all_have() -> None:
     assert chief["other"].startswith("worker 0: does not have the chief's data; all workers need the same checkout")
 
 
-def lose(which: int, how: signal.Signals) -> None:
-    """One of two workers goes: the other ends with one line."""
+def lose_one(which: int, how: signal.Signals) -> None:
+    """Sends a signal to one of two workers; the other must end with one line that names it."""
     with workers("endless") as started:
         for each in started:
             assert each.stdout is not None
-            while "begun" not in (line := each.stdout.readline()):
+            while "started" not in (line := each.stdout.readline()):
                 assert line, each.communicate()
         started[which].send_signal(how)
         left = started[1 - which]
@@ -92,17 +92,17 @@ def lose(which: int, how: signal.Signals) -> None:
         assert left.returncode == 1
 
 
-def test_a_killed_chief_ends_the_others() -> None:
-    lose(0, signal.SIGKILL)
+def test_the_others_end_when_the_chief_is_killed() -> None:
+    lose_one(0, signal.SIGKILL)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("which", "how"), [(1, signal.SIGKILL), (0, signal.SIGSTOP), (1, signal.SIGSTOP)])
-def test_a_lost_worker_ends_the_others(which: int, how: signal.Signals) -> None:
-    lose(which, how)
+def test_the_others_end_when_a_worker_is_lost(which: int, how: signal.Signals) -> None:
+    lose_one(which, how)
 
 
-def test_a_worker_that_never_starts_is_named() -> None:
+def test_a_worker_that_does_not_start_is_named() -> None:
     with workers("alone", count=1) as (started,):
         out, err = started.communicate(timeout=300)
     assert started.returncode == 1
@@ -111,7 +111,7 @@ def test_a_worker_that_never_starts_is_named() -> None:
     assert err.endswith("): did not start within 2 s; start all workers, each with its own `index`, at the same time\n")
 
 
-def test_one_process_needs_no_others() -> None:
+def test_one_process_communicates_with_nobody() -> None:
     strategy = devices.make_strategy("cpu", "single")
     assert cluster.is_chief(strategy)
     assert cluster.worker_count(strategy) == 1

@@ -1,3 +1,5 @@
+"""Strategies by device and name, determinism, and what the import sets."""
+
 import os
 import re
 import subprocess
@@ -14,7 +16,7 @@ from tiny_imagenet.core.errors import PipelineError
 GPUS = tf.config.list_physical_devices("GPU")
 
 
-def test_cpu_is_one_device_named_with_its_cores() -> None:
+def test_the_cpu_is_one_device_named_with_its_cores() -> None:
     strategy = devices.make_strategy("cpu")
     assert strategy.num_replicas_in_sync == 1
     assert "CPU" in strategy.extended.worker_devices[0].upper()
@@ -22,7 +24,7 @@ def test_cpu_is_one_device_named_with_its_cores() -> None:
 
 
 @pytest.mark.skipif(bool(GPUS), reason="there is a GPU")
-def test_a_missing_gpu_is_an_error_and_never_the_cpu() -> None:
+def test_a_missing_gpu_is_an_error() -> None:
     with pytest.raises(PipelineError, match="device: a GPU was asked for and TensorFlow sees none; set `device: auto`"):
         devices.make_strategy("gpu")
 
@@ -35,19 +37,19 @@ def test_auto_falls_back_to_the_cpu() -> None:
 def test_operations_are_deterministic() -> None:
     devices.make_strategy("cpu")
     tf.random.set_seed(None)
-    with pytest.raises(RuntimeError, match="determinism"):  # a draw without a seed is refused
+    with pytest.raises(RuntimeError, match="determinism"):  # random numbers without a seed are refused
         tf.random.uniform(())
 
 
-def test_the_import_sets_the_environment_and_says_nothing() -> None:
-    code = "from tiny_imagenet.training import devices; import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
+def test_the_import_sets_the_environment_and_prints_nothing() -> None:
+    code = "from tiny_imagenet.distribute import devices; import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}
     environment = clean | {"PYTHONPATH": str(Path(devices.__file__).parents[2])}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("1\n", "")
 
 
-def test_mirrored_takes_every_device_and_single_takes_one() -> None:
+def test_mirrored_uses_all_devices_and_single_uses_one() -> None:
     code = """
 from tiny_imagenet.distribute import devices
 import tensorflow as tf
@@ -64,7 +66,7 @@ for name in ("single", "auto", "mirrored"):
     assert done.stdout.splitlines() == [f"single 1 {cores}", f"auto 1 {cores}", f"mirrored 2 2 x {cores}"]
 
 
-def test_determinism_can_be_left_off() -> None:
+def test_determinism_can_be_disabled() -> None:
     code = """
 from tiny_imagenet.distribute import devices
 import tensorflow as tf

@@ -1,9 +1,9 @@
-"""TF_CONFIG as users set it, and as they may get it wrong."""
+"""Valid and invalid values of TF_CONFIG."""
 
 from __future__ import annotations
 
 import pytest
-from tests.training.test_cluster import tf_config
+from tests.distribute.test_cluster import tf_config
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.distribute import devices
@@ -18,7 +18,7 @@ def test_tf_config_names_the_chief_first(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize("text", ["", " ", "{}", '{"cluster": {}}', '{"cluster": {"worker": ["a:1"]}}'])
-def test_one_worker_is_no_cluster(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_one_worker_needs_no_cluster(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     assert read_tf_config() is None
     assert devices.make_strategy("cpu", "auto").num_replicas_in_sync == 1
@@ -46,7 +46,7 @@ PAIR = '"cluster": {"worker": ["a:1", "b:1"]}'
         ("{" + PAIR + ', "task": {"type": "chief", "index": 0}}', "task chief 0 is not in the cluster"),
     ],
 )
-def test_a_wrong_tf_config_is_one_line(monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
+def test_an_invalid_tf_config_is_an_error(monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(InputError, match=f"^TF_CONFIG: .*{message}"):
         devices.make_strategy("cpu", "auto")

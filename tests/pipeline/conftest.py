@@ -11,7 +11,7 @@ from tests.support.project import CHEAP, Project
 
 @dataclass(frozen=True)
 class Experiment:
-    """What `dvc exp run` printed, and what it changed, as `git status` lists it."""
+    """The output of `dvc exp run`, and the paths that `git status` lists after it."""
 
     output: str
     changes: list[str]
@@ -19,9 +19,9 @@ class Experiment:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Experiment]:
-    """The whole DAG, all models, by one `dvc exp run` in a fresh copy; the results are then committed."""
+    """Runs the whole DAG by one `dvc exp run` in a fresh copy, and commits the results."""
     project = Project(tmp_path_factory.mktemp("pipeline") / "project")
-    output = project.dvc("exp", "run", "-S", "dataset=digits", "-S", "epochs=1", "-S", "batch_size=100")
+    output = project.dvc("exp", "run", "-S", "epochs=1", "-S", "batch_size=100")
     experiment = Experiment(output, project.changes())
     project.commit("The digits")
     return project, experiment
@@ -29,20 +29,20 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Experiment
 
 @pytest.fixture(scope="session")
 def project(built: tuple[Project, Experiment]) -> Project:
-    """The built DAG, to look at."""
+    """The built DAG; tests only read it."""
     return built[0]
 
 
 @pytest.fixture
 def workspace(project: Project) -> Iterator[Project]:
-    """The built DAG, to change: it is restored afterwards."""
+    """The built DAG for tests that change it; restored afterwards."""
     yield project
     project.restore()
 
 
 @pytest.fixture(scope="session")
 def dropout(project: Project) -> Experiment:
-    """The experiment `dropout`, one number of one model changed, run in the workspace, which is then restored."""
+    """Runs the experiment `dropout`, which changes one number of one model, then restores the workspace."""
     output = project.dvc("exp", "run", "--name", "dropout", "-S", f"models.{CHEAP}.dropout=0.1")
     experiment = Experiment(output, project.changes())
     project.restore()

@@ -1,4 +1,4 @@
-"""What goes wrong, met through `dvc`: one line of ours, nothing half-written, and a way back."""
+"""Faults under `dvc repro`: a one-line error, no partial output, and a documented recovery."""
 
 import signal
 import time
@@ -16,9 +16,10 @@ OUTPUTS = ("data", "models", "metrics", "reports")
 
 @pytest.fixture
 def fails(workspace):
-    """Runs `dvc repro`, which must fail, and returns our lines.
+    """Returns a function that runs `dvc repro`, which must fail, and returns its `error:` lines.
 
-    Nothing may be left but earlier outputs, and what was `fetched`; the way back must lead to the committed outputs.
+    It checks that no output is left but unchanged ones and the path `fetched`, and that the documented recovery
+    restores all of them.
     """
     before = workspace.contents(*OUTPUTS)
 
@@ -35,7 +36,7 @@ def fails(workspace):
 
 
 def use_archive(project, **source):
-    """Makes a dataset `tiny`, with `source`, the one that params.yaml names."""
+    """Makes params.yaml name a dataset `tiny` with this source."""
     project.edit_params(dataset="tiny", datasets={"tiny": source})
 
 
@@ -47,13 +48,13 @@ def test_a_key_that_does_not_exist(workspace, fails):
     assert line == f"error: train: params.yaml: models.{CHEAP}: dropuot: unknown key; did you mean 'dropout'?"
 
 
-def test_an_archive_that_is_not_there(workspace, fails):
+def test_a_missing_archive(workspace, fails):
     use_archive(workspace, content_sha256="0" * 64)
     (line,) = fails(TINY_IMAGENET_ARCHIVE="/nowhere/archive.zip")
     assert line.startswith("error: fetch: TINY_IMAGENET_ARCHIVE=/nowhere/archive.zip: no such file; ")
 
 
-def test_an_archive_of_another_content(workspace, fails, tmp_path):
+def test_an_archive_with_another_content(workspace, fails, tmp_path):
     archive = write_archive(tmp_path / "other.zip", members())
     use_archive(workspace, content_sha256="0" * 64)
     (line,) = fails(TINY_IMAGENET_ARCHIVE=str(archive))
@@ -61,7 +62,7 @@ def test_an_archive_of_another_content(workspace, fails, tmp_path):
     assert "0" * 64 in line
 
 
-def test_a_cut_image(workspace, fails, tmp_path):
+def test_a_truncated_image(workspace, fails, tmp_path):
     name = "val/images/val_1.JPEG"
     archive = write_archive(tmp_path / "cut.zip", members() | {name: jpeg(5001)[:-100]})
     use_archive(workspace, content_sha256=content_fingerprint(archive))
@@ -77,23 +78,23 @@ def test_a_damaged_rwlock(workspace, content):
     try:
         assert ".dvc/tmp/rwlock" in workspace.dvc("status", fails=True)
     finally:
-        path.unlink()  # the cure
+        path.unlink()  # the documented fix
     assert executed(workspace.dvc("repro")) == []
 
 
 def test_an_emptied_dvc_lock(workspace):
     (workspace.folder / "dvc.lock").write_text("")
     assert "'./dvc.lock' validation failed" in workspace.dvc("repro", fails=True)
-    workspace.git("checkout", "dvc.lock")  # the cure
+    workspace.git("checkout", "dvc.lock")  # the documented fix
     assert executed(workspace.dvc("repro")) == []
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])  # DVC runs a stage by $SHELL
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_dvc_leaves_nothing_running_and_goes_on(workspace, number, shell):
+def test_a_killed_dvc_leaves_no_process_and_resumes(workspace, number, shell):
     runs, epochs, stage = workspace.runs(), 12, f"train@{CHEAP}"
-    seed = int(number) + len(shell)  # not a training that DVC has seen
+    seed = int(number) + len(shell)  # a training that is not in DVC's run-cache
     workspace.edit_params(epochs=epochs, batch_size=2, seed=seed)
     with workspace.start("dvc", "repro", stage, SHELL=shell) as dvc:
         try:
@@ -109,7 +110,7 @@ def test_a_killed_dvc_leaves_nothing_running_and_goes_on(workspace, number, shel
     (killed,) = [run for run_id, run in workspace.runs().items() if run_id not in runs]
     assert killed.info.status == "KILLED"
 
-    assert "going on from step" in workspace.dvc("repro", stage)
+    assert "resuming from step" in workspace.dvc("repro", stage)
     (run,) = [run for run_id, run in workspace.runs().items() if run_id not in runs]
     assert (run.info.run_id, run.info.status) == (killed.info.run_id, "FINISHED")
     assert [point.step for point in workspace.client().get_metric_history(run.info.run_id, "loss")] == [

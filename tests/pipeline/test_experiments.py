@@ -1,4 +1,4 @@
-"""Experiments by every path land in one store, and `dvc` shows them."""
+"""Experiments, however started, are logged to one MLflow store, and `dvc` shows them."""
 
 import json
 import time
@@ -10,7 +10,8 @@ from tests.support.project import CHEAP, NAMES, Project, end_tree, executed, pro
 pytestmark = pytest.mark.pipeline
 
 CHANGED = f"models.{CHEAP}.dropout"
-LAST = f"evaluate@{CHEAP}"  # the report adds nothing here but time
+SUMMARY = f"reports/metrics/{CHEAP}.json"
+LAST = f"evaluate@{CHEAP}"  # the last stage that these tests need
 QUEUE_SECONDS = 600
 
 
@@ -30,7 +31,7 @@ def trap(project):
 
 
 def rows(project: Project) -> dict[str, dict]:
-    """What `dvc exp show` says of the last commit's experiments, by name."""
+    """Returns the rows of `dvc exp show` for the experiments of the last commit, by name."""
     commit = next(item for item in project.dvc_json("exp", "show", "--json") if item["name"])
     return {item["name"]: item["revs"][0]["data"] for item in commit["experiments"] or []}
 
@@ -55,7 +56,7 @@ def test_a_temporary_checkout_logs_to_the_one_store(project, trap):
     assert run.info.artifact_uri.startswith((project.store / "artifacts").as_uri())
     artifact = Path(project.client().download_artifacts(run.info.run_id, "evaluation/evaluation.json"))
     top_1 = json.loads(artifact.read_text())["top_1_accuracy"]
-    shown = rows(project)["temporary"]["metrics"][f"metrics/{CHEAP}/evaluation.json"]["data"]
+    shown = rows(project)["temporary"]["metrics"][SUMMARY]["data"][CHEAP]
     assert top_1 == shown["top_1_accuracy"] == run.data.metrics["final_val_top_1_accuracy"]
 
 
@@ -87,20 +88,22 @@ def test_the_queue_logs_to_the_one_store(project, trap):
 def test_exp_show(project, dropout):
     shown = rows(project)["dropout"]
     assert shown["params"]["params.yaml"]["data"]["models"][CHEAP]["dropout"] == 0.1
-    assert {f"metrics/{name}/evaluation.json" for name in NAMES} <= set(shown["metrics"])
+    assert {f"reports/metrics/{name}.json" for name in NAMES} <= set(shown["metrics"])
     assert "dropout" in project.dvc("exp", "show", "--only-changed")
 
 
 def test_metrics_show(project):
     shown = project.dvc_json("metrics", "show", "--json")[""]["data"]
     for name in NAMES:
-        assert shown[f"metrics/{name}/evaluation.json"]["data"] == project.json(f"metrics/{name}/evaluation.json")
+        summary = shown[f"reports/metrics/{name}.json"]["data"]
+        assert summary == project.json(f"reports/metrics/{name}.json")
+        assert summary[name].items() <= project.json(f"metrics/{name}/evaluation.json").items()
 
 
 def test_metrics_diff(project, dropout):
     changed = project.dvc_json("metrics", "diff", "HEAD", "dropout", "--json")
-    assert set(changed[f"metrics/{CHEAP}/evaluation.json"]) >= {"loss", "objective"}
-    assert not [name for name in NAMES if name != CHEAP and any(f"/{name}/" in path for path in changed)]
+    assert set(changed) == {SUMMARY}
+    assert set(changed[SUMMARY]) >= {f"{CHEAP}.loss", f"{CHEAP}.objective"}
     assert project.dvc_json("metrics", "diff", "--json") == {}
 
 
@@ -114,7 +117,7 @@ def test_compare(project, dropout):
     found = compare(first, second)
     assert found["parameters"] == {"dropout": [0.0, 0.1]}
     assert found["num_images"] == project.json(f"metrics/{CHEAP}/evaluation.json")["num_images"]
-    shown = rows(project)["dropout"]["metrics"][f"metrics/{CHEAP}/evaluation.json"]["data"]
+    shown = rows(project)["dropout"]["metrics"][SUMMARY]["data"][CHEAP]
     a, b = found["metrics"]["top_1_accuracy"]
     assert (a, b) == (project.json(f"metrics/{CHEAP}/evaluation.json")["top_1_accuracy"], shown["top_1_accuracy"])
     assert found["only_second"] - found["only_first"] == pytest.approx((b - a) * found["num_images"])
@@ -124,16 +127,16 @@ def test_compare(project, dropout):
 
 
 def test_plots_show(workspace):
-    plots = {name: plot for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
-    curves = {name: plot["content"]["data"]["values"] for name, plot in plots.items() if "Confusion" not in name}
-    assert list(curves) == ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
-    for points in curves.values():
-        assert {point["filename"] for point in points} == {f"{name}/history.csv" for name in NAMES}
-
-    (confusion,) = [plot["content"] for name, plot in plots.items() if "Confusion" in name]
-    assert len(confusion["data"]["values"]) == workspace.json("metrics/vgg/evaluation.json")["num_images"]
-    axes = confusion["spec"]["encoding"]
-    assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")  # each row adds up to one
+    plots = {name: plot["content"] for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
+    confusions = {name: plots[f"metrics/{name}/confusion.csv"] for name in NAMES}
+    curves = [name for name in plots if "confusion" not in name]
+    assert curves == ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
+    for name in curves:
+        assert {point["model"] for point in plots[name]["data"]["values"]} == set(NAMES)
+    for name, confusion in confusions.items():
+        assert len(confusion["data"]["values"]) == workspace.json(f"metrics/{name}/evaluation.json")["num_images"]
+        axes = confusion["spec"]["encoding"]
+        assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")  # each row adds up to one
 
     workspace.dvc("plots", "show")
     page = (workspace.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
@@ -143,5 +146,5 @@ def test_plots_show(workspace):
 
 def test_plots_diff(workspace, dropout):
     plots = workspace.dvc_json("plots", "diff", "HEAD", "dropout", "--json")["data"]
-    revisions = {(point["rev"], point["filename"]) for point in plots["Loss, val"][0]["content"]["data"]["values"]}
-    assert revisions == {(rev, f"{name}/history.csv") for rev in ("HEAD", "dropout") for name in NAMES}
+    revisions = {(point["rev"], point["model"]) for point in plots["Loss, val"][0]["content"]["data"]["values"]}
+    assert revisions == {(rev, name) for rev in ("HEAD", "dropout") for name in NAMES}

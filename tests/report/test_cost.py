@@ -1,4 +1,4 @@
-"""Accuracy over cost: where the points and their labels stand."""
+"""Accuracy over cost: positions of the points and their labels."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_best_published_value_is_a_line_over_time() -> None:
     assert [len(axes.lines) for axes in draw_time(points, {}).axes] == [1, 1]
 
 
-def test_ticks_are_read_as_people_say_them() -> None:
+def test_ticks_are_round_values_with_units() -> None:
     def shown(figure: Figure) -> list[str]:
         figure.draw_without_rendering()
         return [label.get_text() for label in figure.axes[0].get_xticklabels()]
@@ -50,12 +50,12 @@ def test_ticks_are_read_as_people_say_them() -> None:
     assert shown(draw_compute(POINTS)) == ["10 T", "100 T", "1 P", "10 P"]
 
 
-def test_labels_hide_no_point_and_no_other_label() -> None:
+def test_labels_overlap_no_point_and_no_other_label() -> None:
     crowd = [Point(f"model_{place}", "CPU", 1e13 * 1.6**place, 0.2 + 0.01 * place, 0.5) for place in range(8)]
     figure = draw_compute(crowd)
     figure.draw_without_rendering()
     for panel, axes in enumerate(figure.axes):
-        boxes = [Text.get_window_extent(text) for text in labels(figure, panel).values()]  # less the line to the point
+        boxes = [Text.get_window_extent(text) for text in labels(figure, panel).values()]  # without lines
         spots = [axes.transData.transform(pair) for pair in axes.lines[0].get_xydata()]
         assert len(labels(figure, panel)) == 8
         assert not [1 for box in boxes for spot in spots if box.contains(*spot)]

@@ -1,18 +1,20 @@
-"""The curves say what the histories say."""
+"""The curves show the values of the histories."""
 
 from __future__ import annotations
 
 import pytest
+from tests.support.synthetic_results import PUBLISHED
 
 from tiny_imagenet.report.curves import draw_curves
+from tiny_imagenet.report.results import Epoch
 
-PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245}
+KEYS = ("loss", "objective", "top_1_accuracy", "top_5_accuracy")
+ALL_KEYS = (*KEYS, *(f"val_{key}" for key in KEYS))
 
 
-def history(epochs: int, l2: float = 0.5) -> list[dict[str, float]]:
-    keys = ("top_1_accuracy", "val_top_1_accuracy", "objective", "val_objective")
+def history(epochs: int, l2: float = 0.5) -> list[Epoch]:
     return [
-        {"epoch": epoch, **dict.fromkeys(keys, epoch / 100), "val_loss": epoch / 100 - l2}
+        Epoch(epoch=epoch, lr=0.1, **dict.fromkeys(ALL_KEYS, epoch / 100) | {"val_loss": epoch / 100 - l2})
         for epoch in range(1, epochs + 1)
     ]
 
@@ -28,8 +30,8 @@ def test_curves_show_each_epoch_and_the_published_value() -> None:
     assert list(bottom.lines[2].get_ydata()) == [3.98, 3.98]
 
 
-def test_a_published_curve_is_drawn_beside_a_training_that_is_shorter() -> None:
-    published = PUBLISHED | {"curve": {30: 0.19, 10: 0.05}}
+def test_a_published_curve_is_drawn_beside_a_shorter_training() -> None:
+    published = PUBLISHED.model_copy(update={"curve": {30: 0.19, 10: 0.05}})
     figure = draw_curves({"vgg": history(2)}, {"vgg": published})["vgg"]
     points = figure.axes[0].lines[-1]
     assert (list(points.get_xdata()), list(points.get_ydata())) == ([10, 30], pytest.approx([5.0, 19.0]))
@@ -37,7 +39,7 @@ def test_a_published_curve_is_drawn_beside_a_training_that_is_shorter() -> None:
     assert "published plot" in [text.get_text() for text in figure.legends[0].get_texts()]
 
 
-def test_curves_of_one_epoch_are_points_and_without_l2_the_loss_stands_once() -> None:
+def test_curves_of_one_epoch_are_points_and_without_l2_there_is_one_loss() -> None:
     top, bottom = draw_curves({"vgg": history(1, l2=0.0)}, {})["vgg"].axes
     assert all(line.get_marker() == "o" for line in top.lines)
     assert list(top.get_xticks()) == [1]

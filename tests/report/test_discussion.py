@@ -1,23 +1,21 @@
-"""The sentences change with the numbers."""
+"""The sentences follow the numbers."""
 
 from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 from tests.support.synthetic_page import NAMES, RIGHT, load_results, predict
+from tests.support.synthetic_results import with_training
 
-from tiny_imagenet.report.discussion import Remark, discuss, overconfidence, points
+from tiny_imagenet.core.schema import Augmentation
+from tiny_imagenet.report.discussion import Remark, discuss, overconfidence
+from tiny_imagenet.report.formats import points
 from tiny_imagenet.report.mistakes import confused_pairs
-from tiny_imagenet.report.results import Result
+from tiny_imagenet.report.results import CalibrationBin, Result
 
 PREDICTIONS = {name: predict(right) for name, right in RIGHT.items()}
-
-
-def with_training(result: Result, **changes: Any) -> Result:
-    return dataclasses.replace(result, training={**result.training, **changes})
 
 
 def remarks(results: list[Result], best: int = -1) -> dict[str, Remark]:
@@ -37,8 +35,8 @@ def test_each_step_of_the_ranking_has_its_error(results: list[Result]) -> None:
     assert ranking.table.rows[0] == ["large", "vgg", "+30.00 ± 4.20", "7.1"]
 
 
-def test_what_the_images_do_not_tell_is_said(results: list[Result]) -> None:
-    twin = dataclasses.replace(results[1], model="twin", training={**results[1].training, "lr": 9})
+def test_a_difference_that_is_not_significant_is_named(results: list[Result]) -> None:
+    twin = dataclasses.replace(with_training(results[1], lr=9.0), model="twin")
     predictions = {**PREDICTIONS, "twin": PREDICTIONS["vgg"]}
     found = discuss([results[1], twin], twin, predictions, NAMES, [])[0]
     assert len(found.sentences) == 1
@@ -46,7 +44,7 @@ def test_what_the_images_do_not_tell_is_said(results: list[Result]) -> None:
 
 
 def test_seeds_of_one_recipe_are_one_step_and_one_remark(results: list[Result]) -> None:
-    seeds = [with_training(result, seed=seed, lr=1) for seed, result in enumerate(results)]
+    seeds = [with_training(result, seed=seed, lr=1.0) for seed, result in enumerate(results)]
     found = remarks(seeds)
     assert "Which is better" not in found
     assert (
@@ -64,11 +62,11 @@ def test_a_short_training_is_not_compared_with_the_published_value(results: list
     assert "nothing to compare yet" in remarks(short)["Beside the published table"].sentences[0]
 
 
-def test_the_frontier_of_cost_leaves_out_what_is_beaten(results: list[Result]) -> None:
+def test_the_remark_on_cost_leaves_out_dominated_models(results: list[Result]) -> None:
     small, vgg, large = results
-    cheap = with_training(vgg, train_flops=1e13)
-    frontier, record = remarks([small, cheap, large])["What it costs"].sentences
-    assert frontier.endswith("these: vgg (10 TFLOP, 25.0 %); large (2.38 PFLOP, 40.0 %).")
+    cheap = with_training(vgg, train_flops=10**13)
+    front, record = remarks([small, cheap, large])["What it costs"].sentences
+    assert front.endswith("these: vgg (10 TFLOP, 25.0 %); large (2.38 PFLOP, 40.0 %).")
     assert "two standard errors is large: 2.38 PFLOP beside a reckoned 2.38 PFLOP, 1 times" in record
     assert (
         remarks([small, vgg], 1)["What it costs"]
@@ -77,20 +75,21 @@ def test_the_frontier_of_cost_leaves_out_what_is_beaten(results: list[Result]) -
     )
 
 
-def test_learning_is_told_model_by_model_and_not_of_mixed_labels(results: list[Result]) -> None:
+def test_the_gap_is_not_compared_for_mixed_labels(results: list[Result]) -> None:
     small, vgg, large = results
-    told = remarks([with_training(small, epochs=3), vgg, with_training(large, augmentation={"mixup": 0.2})])["Learning"]
-    assert told.sentences[0].startswith("small was still learning: its val loss fell over the last 8 of 40 epochs")
-    assert told.sentences[1].endswith("no overfitting.")
-    assert told.sentences[2].endswith("smoothed or mixed labels: not compared.")
+    mixed = with_training(large, augmentation=Augmentation(mixup=0.2))
+    found = remarks([with_training(small, epochs=3), vgg, mixed])["Learning"]
+    assert found.sentences[0].startswith("small was still learning: its val loss fell over the last 8 of 40 epochs")
+    assert found.sentences[1].endswith("no overfitting.")
+    assert found.sentences[2].endswith("smoothed or mixed labels: not compared.")
 
 
 def test_confidence_above_accuracy_is_above_zero(results: list[Result]) -> None:
-    rows = [
-        {"num_images": 3, "confidence": 0.9, "accuracy": 0.5},
-        {"num_images": 0, "confidence": None, "accuracy": None},
+    bins = [
+        CalibrationBin(num_images=3, confidence=0.9, accuracy=0.5),
+        CalibrationBin(num_images=0, confidence=None, accuracy=None),
     ]
-    assert overconfidence(dataclasses.replace(results[0], calibration=rows)) == pytest.approx(0.4)
+    assert overconfidence(dataclasses.replace(results[0], calibration=bins)) == pytest.approx(0.4)
     assert points(-0.0123, 0.004) == "−1.23 ± 0.40"
 
 

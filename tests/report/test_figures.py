@@ -1,36 +1,32 @@
-"""The figures say what the numbers say, and their bytes depend on nothing else."""
+"""The figures show the values, and their bytes depend on nothing else."""
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from tests.support.synthetic_results import ARCHITECTURE, write_model
+from tests.support.synthetic_results import ARCHITECTURE, PUBLISHED, load_model_result, write_model
 
+from tiny_imagenet.report.charts import draw_charts
 from tiny_imagenet.report.diagrams import draw_architecture, shape, short
 from tiny_imagenet.report.figures import draw_accuracy, draw_augmentation, draw_calibration, draw_example
-from tiny_imagenet.report.reporting import draw_results
-from tiny_imagenet.report.results import load_result
+from tiny_imagenet.report.results import Architecture, CalibrationBin, Result
 from tiny_imagenet.report.style import to_png, to_svg
 
-PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488, "images_seen": 4_000_000}
-EVALUATION = {
-    "top_1_accuracy": 0.25,
-    "top_1_accuracy_error": 0.0043,
-    "top_5_accuracy": 0.5,
-    "top_5_accuracy_error": 0.005,
-}
 
-
-def test_svg_and_png_have_the_same_bytes_twice_and_name_no_date_or_program(tmp_path: Path) -> None:
+@pytest.fixture
+def result(tmp_path: Path) -> Result:
     write_model(tmp_path, "vgg", ["zero", "one"], epochs=3)
+    return load_model_result(tmp_path, "vgg", PUBLISHED)
 
+
+def test_svg_and_png_have_the_same_bytes_twice_and_name_no_date_or_program(result: Result) -> None:
     def draw() -> dict[str, str]:
-        result = load_result("vgg", tmp_path / "metrics" / "vgg", PUBLISHED)
-        return {name: to_svg(figure) for name, figure in draw_results([result]).items()}
+        return {name: to_svg(figure) for name, figure in draw_charts([result]).items()}
 
     first = draw()
     assert first == draw()
@@ -42,32 +38,32 @@ def test_svg_and_png_have_the_same_bytes_twice_and_name_no_date_or_program(tmp_p
     assert to_png(draw_example(image, "a", [("a", 0.5)])) == to_png(draw_example(image, "a", [("a", 0.5)]))
 
 
-def test_accuracy_bars_have_the_models_values() -> None:
-    axes = draw_accuracy({"a": EVALUATION, "b": EVALUATION}, {"a": PUBLISHED}).axes[0]
+def test_accuracy_bars_have_the_models_values(result: Result) -> None:
+    axes = draw_accuracy([result, dataclasses.replace(result, model="b", published=None)]).axes[0]
     assert [patch.get_width() for patch in axes.patches] == pytest.approx([25.0, 50.0, 25.0, 50.0])
     texts = [text.get_text() for text in axes.texts]
     assert texts.count("25.0") == 2
     assert texts.count("24.5") == 1
 
 
-def test_calibration_leaves_empty_bins_out() -> None:
-    rows = [
-        {"num_images": 0, "confidence": None, "accuracy": None},
-        {"num_images": 9, "confidence": 0.6, "accuracy": 0.5},
+def test_calibration_leaves_empty_bins_out(result: Result) -> None:
+    bins = [
+        CalibrationBin(num_images=0, confidence=None, accuracy=None),
+        CalibrationBin(num_images=9, confidence=0.6, accuracy=0.5),
     ]
-    axes = draw_calibration("vgg", rows, 0.1).axes[0]
+    axes = draw_calibration(dataclasses.replace(result, calibration=bins)).axes[0]
     assert list(axes.lines[1].get_xdata()) == [60.0]
-    assert axes.get_title(loc="left") == "vgg: 10.0"
+    assert axes.get_title(loc="left") == "vgg: 5.0"
 
 
-def test_the_right_guess_stands_out() -> None:
+def test_the_correct_guess_has_another_color() -> None:
     guesses = [("bee", 0.5), ("fly", 0.3)]
     bars = draw_example(np.zeros((8, 8, 3), np.uint8), "fly", guesses).axes[1].patches
     assert bars[0].get_facecolor() != bars[1].get_facecolor()
     assert [bar.get_width() for bar in bars] == [0.5, 0.3]
 
 
-def test_augmentation_grid_is_a_readable_picture() -> None:
+def test_the_augmentation_grid_is_a_png() -> None:
     figure = draw_augmentation(np.zeros((2, 4, 8, 8, 3), np.uint8))
     assert len(figure.axes) == 8
     with Image.open(io.BytesIO(to_png(figure))) as image:
@@ -75,7 +71,7 @@ def test_augmentation_grid_is_a_readable_picture() -> None:
 
 
 def test_architecture_names_layers_shapes_and_counts() -> None:
-    texts = [text.get_text() for text in draw_architecture(ARCHITECTURE).axes[0].texts]
+    texts = [text.get_text() for text in draw_architecture(Architecture(**ARCHITECTURE)).axes[0].texts]
     for expected in ("image", "Conv2D", "32 × 3×3, relu", "62 × 62 × 32", "896", "3,999,104", "30,752"):
         assert expected in texts
     assert "InputLayer" not in texts

@@ -1,19 +1,20 @@
-"""The card says what the results say, and nothing that they don't."""
+"""The card states the results, and the limits of its model only."""
 
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tests.support.synthetic_results import DATA_REPORT, write_project
+from tests.support.synthetic_results import DATA_REPORT, load_model_result, training, with_training, write_project
 
+from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.dataset.manifest import load_manifest
-from tiny_imagenet.report.mistakes import confused_pairs
 from tiny_imagenet.report.model_card import model_card
-from tiny_imagenet.report.results import Result, load_predictions, load_result
+from tiny_imagenet.report.predictions import load_predictions
+from tiny_imagenet.report.report_data import ReportData
 
 WORDS = ["zero", "one, uno", "<script>alert(1)</script>"]
-SETTINGS = {"lr": 0.01, "l2": 0.0, "clip_norm": None, "xla": False, "augmentation.flip": "none", "epochs": 40}
-DESCRIPTION = 5000  # characters that MLflow's databases hold
+DESCRIPTION = 5000  # characters of a description in MLflow's databases
 
 
 @pytest.fixture(scope="module")
@@ -23,43 +24,45 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def card(project: Path, model: str = "vgg", others: int = 1, **changes: object) -> str:
-    result = load_result(model, project / "metrics" / model)
-    result = replace(result, training=result.training | changes)
-    return made(project, result, [result] * others)
+def card(project: Path, model: str = "vgg", others: int = 0, seconds: float | None = 3725.0, **changes: object) -> str:
+    result = with_training(replace(load_model_result(project, model), train_seconds=seconds), **changes)
+    predictions = load_predictions(model, project / "metrics" / model / "predictions.npz")
+    predictions = replace(predictions, top_5=np.roll(predictions.top_5, 1, axis=1))
+    settings = training(model, 40).model_dump(include=set(ModelSettings.model_fields))
+    data = ReportData(
+        manifest=load_manifest(project / "data" / "records"),
+        data_report=DATA_REPORT,
+        results=[result] * (1 + others),
+        predictions={model: predictions},
+        settings={model: ModelSettings(**settings)},
+    )
+    return model_card(data)
 
 
-def made(project: Path, result: Result, others: list[Result]) -> str:
-    predictions = load_predictions(result.model, project / "metrics" / result.model / "predictions.npz")
-    manifest = load_manifest(project / "data" / "records")
-    pairs = confused_pairs({**predictions, "top_5": predictions["top_5"][:, ::-1]}, 3, 9)
-    return model_card(result, others, SETTINGS, manifest, DATA_REPORT, predictions, pairs)
-
-
-def test_it_tells_data_recipe_results_and_limits(project: Path) -> None:
+def test_the_card_has_data_recipe_results_and_limits(project: Path) -> None:
     text = card(project)
     assert [line for line in text.splitlines() if line.startswith("#")] == [
         *("# vgg", "## Data", "## Recipe", "## Results", "## Limits")
     ]
     assert "digits: 12 train, 12 val images." in text
     assert "40 of the recipe's 40 epochs in 1 h 02 min on CPU (2 cores), 2.38 PFLOP." in text
-    assert "What the recipe `paper` sets, all else is off: lr 0.01, epochs 40." in text
+    assert "What the recipe `paper` sets, all else is off: optimizer sgd, lr 0.01, epochs 40, batch_size 100, " in text
     assert "| on 10,000 val images | |" in text
     assert "| top-1 accuracy | 25.00% ± 0.43% |" in text
-    assert "7 val images are also train images, under another class" in text
+    assert "- 7 val images are also in train with a different label: memorizing them lowers val accuracy.\n" in text
     assert "Most confused: zero and " in text
     assert len(text) < DESCRIPTION
 
 
 def test_limits_are_those_of_the_model(project: Path) -> None:
-    said = {
+    expected = {
         "It has not had all the epochs": card(project, "simple_cnn"),
-        "image and its mirror image": card(project, flip_averaging=True),
+        "image and its mirror image": card(project, flip_tta=True),
         "trained on ImageNet": card(project, pretrained="imagenet"),
-        "It is the best of 4 on the images that score it": card(project, others=4),
+        "It is the best of 4 on the images that score it": card(project, others=3),
     }
     plain = card(project)
-    for words, text in said.items():
+    for words, text in expected.items():
         assert words not in plain
         assert words in text
 
@@ -68,3 +71,7 @@ def test_names_are_escaped(project: Path) -> None:
     text = card(project)
     assert "<script>" not in text
     assert "&lt;script&gt;" in text
+
+
+def test_an_unknown_time_is_left_out(project: Path) -> None:
+    assert "40 of the recipe's 40 epochs on CPU (2 cores), 2.38 PFLOP." in card(project, seconds=None)

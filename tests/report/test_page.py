@@ -1,4 +1,4 @@
-"""The page's parts that choose and change; the whole page is in stages/test_report.py."""
+"""Parts of the page; the whole page is tested in stages/test_report.py."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-from tests.support.synthetic_page import MANIFEST, NAMES, PUBLISHED, load_results, predict, render
+from tests.support.synthetic_page import MANIFEST, NAMES, load_results, predict, render, reverse
+from tests.support.synthetic_results import PUBLISHED, with_training
 
 from tiny_imagenet.report.page import inline
 
@@ -21,7 +22,7 @@ def data_of(page: str) -> dict[str, object]:
     return dict(json.loads(found[1]))
 
 
-def test_the_only_script_is_the_one_that_the_policy_names(tmp_path: Path) -> None:
+def test_the_only_script_is_the_one_of_the_content_security_policy(tmp_path: Path) -> None:
     page = render(tmp_path)
     script = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script[0].encode()).digest()).decode()
@@ -30,7 +31,7 @@ def test_the_only_script_is_the_one_that_the_policy_names(tmp_path: Path) -> Non
     assert "default-src 'none'" in page
 
 
-def test_every_section_is_there_and_the_navigation_leads_to_each(tmp_path: Path) -> None:
+def test_the_navigation_lists_every_section(tmp_path: Path) -> None:
     page = render(tmp_path)
     sections = re.findall(r'<section id="([a-z]+)">', page)
     assert re.findall(r'<a href="#([a-z]+)">', page) == sections
@@ -46,19 +47,19 @@ def test_the_matrix_has_the_guesses_of_all_models_in_the_order_of_the_wnids(tmp_
     assert labels.tolist() == [11 - label for label in range(12) for _ in range(10)]
 
 
-def test_a_model_scored_on_other_images_is_not_in_the_matrix(tmp_path: Path) -> None:
-    other = {key: values[::-1] for key, values in predict(5).items()}
-    data = data_of(render(tmp_path, predictions={"small": predict(2), "vgg": other, "large": predict(8)}))
+def test_a_model_evaluated_on_other_images_is_not_in_the_matrix(tmp_path: Path) -> None:
+    predictions = {"small": predict(2), "vgg": reverse(predict(5)), "large": predict(8)}
+    data = data_of(render(tmp_path, predictions=predictions))
     assert list(data["guesses"]) == ["large", "small"]
 
 
 def test_mistakes_and_pairs_have_their_pictures(tmp_path: Path) -> None:
     page = render(tmp_path)
-    assert page.count('<img class="picture" src="data:image/jpeg;base64,') == 4 + 3
+    assert page.count('<img class="picture" src="data:image/jpeg;base64,') == 12 + 12
     assert "2 of 20 images: 2 of the first taken for the second, 0 the other way." in page
 
 
-def test_parameters_that_all_share_are_told_apart(tmp_path: Path) -> None:
+def test_parameters_with_equal_values_are_marked(tmp_path: Path) -> None:
     page = render(tmp_path)
     assert '<tr class="same"><th scope="row">seed</th>' in page
     assert '<tr><th scope="row">lr</th><td>0.2</td><td>0.5</td><td>0.8</td></tr>' in page
@@ -66,15 +67,15 @@ def test_parameters_that_all_share_are_told_apart(tmp_path: Path) -> None:
 
 def test_each_table_has_its_own_heading(tmp_path: Path) -> None:
     first, *rest = load_results(tmp_path / "apart")
-    results = [dataclasses.replace(first, published=PUBLISHED | {"curve": {1: 0.1}})]
-    results += [dataclasses.replace(each, training=first.training | {"seed": k}) for k, each in enumerate(rest, 10)]
+    results = [dataclasses.replace(first, published=PUBLISHED.model_copy(update={"curve": {1: 0.1}}))]
+    results += [with_training(each, lr=first.training.lr, seed=seed) for seed, each in enumerate(rest, 10)]
     page = render(tmp_path, results=results)
     section = page[page.index('<section id="results">') : page.index('<section id="discussion">')]
     assert re.findall("<h3>(.*?)</h3>", section) == ["On the way", "Over seeds"]
     assert section.count("<table") == 3
 
 
-def test_a_sorted_column_goes_by_numbers_not_by_their_texts(tmp_path: Path) -> None:
+def test_numbers_are_sorted_by_value(tmp_path: Path) -> None:
     assert '<td data-sort="3725.0">1 h 02 min</td>' in render(tmp_path)
 
 
@@ -86,7 +87,7 @@ def test_hardest_and_easiest_classes_never_overlap(tmp_path: Path) -> None:
     assert found == [NAMES[:6], NAMES[6:]]
 
 
-def test_an_inlined_figure_has_its_own_ids_and_the_pages_colours() -> None:
+def test_an_inlined_figure_has_ids_of_its_own_and_the_colors_of_the_page() -> None:
     path = '<path id="a" style="fill: #1f2328; stroke: url(#a)"/>'
     svg = f'<?xml?>\n<svg>{path}<use xlink:href="#a"/><text>#1f2328</text></svg>'
     assert inline(svg, "curves_v.1") == (

@@ -1,4 +1,4 @@
-"""The page in a real browser: it is quiet, asks nothing from outside, sorts, zooms, and fits a phone."""
+"""The page in a real browser: no errors, no requests, sorting, zooming, and a phone's width."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian
 
 ROWS = "[...document.querySelectorAll('#results tbody')][0].rows"
 PHONE = (390, 844)
-PAPER = (1032, 703)  # of A4 landscape, less its margins, at 96 pixels an inch
+PAPER = (1032, 703)  # A4 landscape without its margins, at 96 pixels per inch
 SETTLED = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
 
 
@@ -60,13 +60,13 @@ def click(browser: Browser, selector: str) -> None:
         browser.mouse(kind, x, y, button="left", clickCount=1)
 
 
-def test_the_console_is_silent_and_nothing_is_asked_for(opened: Browser, page: Path) -> None:
+def test_the_console_is_empty_and_nothing_is_requested(opened: Browser, page: Path) -> None:
     click(opened, "#matrix-in")
     assert opened.problems == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [page.as_uri()]
 
 
-def test_the_page_may_ask_for_nothing_and_run_no_other_script(opened: Browser) -> None:
+def test_the_page_can_request_nothing_and_run_no_other_script(opened: Browser) -> None:
     refused = "new Promise(done => { addEventListener('securitypolicyviolation', e => done(e.effectiveDirective));"
     refused += " fetch('https://example.org').finally(() => setTimeout(done, 500, 'asked')).catch(() => 0); })"
     assert opened.evaluate(refused) == "connect-src"
@@ -75,7 +75,7 @@ def test_the_page_may_ask_for_nothing_and_run_no_other_script(opened: Browser) -
     assert opened.evaluate("window.ran ?? 'refused'") == "refused"
 
 
-def test_a_click_sorts_a_second_one_turns_it_round_and_blanks_come_last(opened: Browser) -> None:
+def test_a_click_sorts_a_second_one_reverses_and_missing_values_come_last(opened: Browser) -> None:
     assert names(opened) == ["small", "vgg", "large"]
     click(opened, "#results th:nth-child(2) button")  # top-1
     assert names(opened) == ["large", "vgg", "small"]
@@ -97,7 +97,7 @@ def test_a_class_is_found_by_its_name(opened: Browser) -> None:
     assert opened.evaluate(shown) == 3  # class 1, class 10, class 11
 
 
-def test_the_matrix_zooms_by_button_key_and_wheel_and_goes_back(opened: Browser) -> None:
+def test_the_matrix_zooms_in_and_out_by_button_key_and_wheel(opened: Browser) -> None:
     assert span(opened) == 12
     click(opened, "#matrix-in")
     assert span(opened) == 6
@@ -111,7 +111,7 @@ def test_the_matrix_zooms_by_button_key_and_wheel_and_goes_back(opened: Browser)
     assert span(opened) == 12
 
 
-def test_a_cell_is_read_and_another_model_has_other_counts(opened: Browser) -> None:
+def test_a_cell_is_described_and_another_model_has_other_counts(opened: Browser) -> None:
     x, y = middle(opened, "#matrix")
     half = float(opened.evaluate("document.getElementById('matrix').clientWidth")) / 2
     opened.mouse("Moved", x + half - 8, y + half - 8)
@@ -142,14 +142,14 @@ def test_on_a_phone_only_tables_scroll_sideways(browser: Browser, page: Path) ->
     assert browser.evaluate(wide) == []
 
 
-def test_on_paper_everything_is_open(opened: Browser) -> None:
+def test_printing_opens_all_details(opened: Browser) -> None:
     closed = "document.querySelectorAll('details:not([open]):not([data-model])').length"
     assert opened.evaluate(closed) > 0
     assert len(opened.call("Page.printToPDF")["data"]) > 10_000
     assert opened.evaluate(closed) == 0
 
 
-def test_paper_is_white_and_wide_enough(browser: Browser, page: Path) -> None:
+def test_a_printed_page_is_white_and_not_cut(browser: Browser, page: Path) -> None:
     browser.open(page, *PAPER)
     browser.prefer("dark", media="print")
     assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"

@@ -1,22 +1,19 @@
-"""Which models form a group, and what they say together."""
+"""Groups of models that differ by the seed alone, and their spread."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
-from tests.support.synthetic_results import write_model
+from tests.support.synthetic_results import load_model_result, write_model
 
-from tiny_imagenet.report.results import Result, load_result
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.seeds import Spread, group_by_seed, repeated
 
 
 def result(folder: Path, name: str, top_1: float, **training: object) -> Result:
     write_model(folder, name, ["zero", "one"], top_1=top_1)
-    path = folder / "metrics" / name / "training.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | training))
-    return load_result(name, path.parent)
+    return load_model_result(folder, name, **training)
 
 
 def test_spread_is_that_of_a_sample() -> None:
@@ -31,7 +28,7 @@ def test_models_that_differ_by_the_seed_alone_are_a_group(tmp_path: Path) -> Non
     results = [
         result(tmp_path, "a", 0.10),
         result(tmp_path, "b", 0.20, lr=0.02),
-        result(tmp_path, "a_2", 0.12, seed=2, train_seconds=9.0, device="GPU"),
+        result(tmp_path, "a_2", 0.12, seed=2, train_seconds=9.0, device="GPU", data_sha256=""),
         result(tmp_path, "a_3", 0.14, seed=3),
         result(tmp_path, "wider", 0.30, seed=2, arguments={"width": 2}),
     ]

@@ -1,42 +1,37 @@
-"""The tables: what they compare, what they mark, and how they are written."""
+"""The tables: cells, marks and notes, and their texts."""
 
 from __future__ import annotations
 
-import json
+import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.support.synthetic_results import write_model
+from tests.support.synthetic_results import PUBLISHED, load_model_result, write_model
 
-from tiny_imagenet.report.results import Result, load_result
+from tiny_imagenet.report.comparison_tables import comparison, make_tables, over_seeds
+from tiny_imagenet.report.formats import format_duration, format_flops
+from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.seeds import repeated
-from tiny_imagenet.report.tables import as_markdown, as_text, comparison, compute, duration, make_tables, over_seeds
+from tiny_imagenet.report.tables import as_markdown, as_text
 
-PUBLISHED = {"loss": 3.98, "top_1_accuracy": 0.245, "top_5_accuracy": 0.488}
 WORDS = ["zero", "one"]
-
-
-def load(root: Path, model: str, published: dict[str, float] | None = None, **training: object) -> Result:
-    path = root / "metrics" / model / "training.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | training))
-    return load_result(model, path.parent, published)
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> list[Result]:
     write_model(tmp_path, "vgg", WORDS, epochs=40, top_1=0.25)
     write_model(tmp_path, "small", WORDS, epochs=1, top_1=0.2)
-    return [load(tmp_path, "vgg", PUBLISHED), load(tmp_path, "small")]
+    return [load_model_result(tmp_path, "vgg", PUBLISHED), load_model_result(tmp_path, "small")]
 
 
 @pytest.fixture
 def seeds(tmp_path: Path) -> list[Result]:
     for seed, top_1 in ((1, 0.2), (2, 0.3), (3, 0.4)):
         write_model(tmp_path, f"quick_{seed}", WORDS, top_1=top_1)
-    return [load(tmp_path, f"quick_{seed}", seed=seed) for seed in (1, 2, 3)]
+    return [load_model_result(tmp_path, f"quick_{seed}", seed=seed) for seed in (1, 2, 3)]
 
 
-def test_table_compares_with_the_published_values(results: list[Result]) -> None:
+def test_the_table_compares_with_the_published_values(results: list[Result]) -> None:
     table = comparison(results)
     vgg, small = (dict(zip(table.headers, row, strict=True)) for row in table.rows)
     assert vgg == {
@@ -79,23 +74,28 @@ def test_markdown_and_text_hold_every_cell(results: list[Result]) -> None:
         assert all(cell in text for cell in row)
 
 
+def test_an_unknown_time_is_a_dash(results: list[Result]) -> None:
+    table = comparison([dataclasses.replace(results[0], train_seconds=None)])
+    assert table.rows[0][table.headers.index("training time")] == "–"
+
+
 def test_markdown_escapes(results: list[Result]) -> None:
-    table = comparison([*results[:1], Result(**{**vars(results[1]), "model": "a|b<script>"})])
+    table = comparison([*results[:1], dataclasses.replace(results[1], model="a|b<script>")])
     assert "| a\\|b&lt;script> |" in as_markdown(table)
 
 
-def test_cost_stands_right_behind_the_accuracies(results: list[Result]) -> None:
+def test_the_cost_follows_the_accuracies(results: list[Result]) -> None:
     headers = comparison(results).headers
     place = headers.index("epochs")
     assert headers[place : place + 4] == ["epochs", "training compute", "training time", "device"]
 
 
-def test_flip_averaging_and_pretraining_are_marked_and_said(tmp_path: Path, results: list[Result]) -> None:
-    flipped = load(tmp_path, "small", flip_averaging=True)
+def test_flip_tta_and_pretraining_have_marks_and_notes(tmp_path: Path, results: list[Result]) -> None:
+    flipped = load_model_result(tmp_path, "small", flip_tta=True)
     table = comparison([results[0], flipped])
     assert [row[1] for row in table.rows] == ["25.00", "20.00 ± 0.40 †"]
     assert "† Averaged over the image and its mirror image." in table.notes
-    both = comparison([load(tmp_path, "vgg", PUBLISHED, flip_averaging=True, pretrained="imagenet")])
+    both = comparison([load_model_result(tmp_path, "vgg", PUBLISHED, flip_tta=True, pretrained="imagenet")])
     assert both.rows[0][1] == "25.00 † ‡"
     assert "‡ Pretrained: ImageNet contains these classes; not comparable." in both.notes
     assert not [note for note in comparison(results).notes if note.startswith(("†", "‡"))]
@@ -103,11 +103,11 @@ def test_flip_averaging_and_pretraining_are_marked_and_said(tmp_path: Path, resu
 
 def test_the_published_plot_beside_the_history(tmp_path: Path) -> None:
     write_model(tmp_path, "vgg", WORDS, epochs=3, top_1=0.25)
-    result = load(tmp_path, "vgg", PUBLISHED | {"curve": {5: 0.19, 2: 0.1}})
-    at_two = result.history[1]["val_top_1_accuracy"]
+    result = load_model_result(tmp_path, "vgg", PUBLISHED.model_copy(update={"curve": {5: 0.19, 2: 0.1}}))
+    at_two = result.history[1].val_top_1_accuracy
     _, table = make_tables([result])
     assert table.headers == ["on the way", "after epoch", "top-1 %", "published plot, top-1 %", "difference top-1"]
-    error = 100.0 * (at_two * (1.0 - at_two) / result.evaluation["num_images"]) ** 0.5
+    error = 100.0 * (at_two * (1.0 - at_two) / result.evaluation.num_images) ** 0.5
     difference = f"{100.0 * (at_two - 0.1):+.1f} ± {error:.1f}".replace("-", "−")
     assert table.rows == [
         ["vgg", "2", f"{100.0 * at_two:.2f}", "10", difference],
@@ -127,7 +127,7 @@ def test_over_seeds(seeds: list[Result], results: list[Result]) -> None:
     assert len(make_tables(results)) == 1
 
 
-def test_text_wraps_where_the_models_do_not_fit_beside_one_another(seeds: list[Result]) -> None:
+def test_text_continues_in_a_second_block_if_the_models_are_too_wide(seeds: list[Result]) -> None:
     table = comparison(seeds * 3)
     text = as_text(table)
     assert max(len(line) for line in text.split("\n\n±")[0].splitlines()) <= 110
@@ -136,12 +136,12 @@ def test_text_wraps_where_the_models_do_not_fit_beside_one_another(seeds: list[R
 
 
 @pytest.mark.parametrize(("flops", "text"), [(2.376e15, "2.38 PFLOP"), (5.9e13, "59 TFLOP"), (10.0, "1e-05 MFLOP")])
-def test_compute(flops: float, text: str) -> None:
-    assert compute(flops) == text
+def test_format_flops(flops: float, text: str) -> None:
+    assert format_flops(flops) == text
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(3.2, "3 s"), (59.7, "1 min 00 s"), (723, "12 min 03 s"), (11100, "3 h 05 min")]
+    ("seconds", "text"), [(3.2, "3 s"), (59.7, "1 min 00 s"), (723, "12 min 03 s"), (11100, "3 h 05 min"), (None, "–")]
 )
-def test_duration(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+def test_format_duration(seconds: float | None, text: str) -> None:
+    assert format_duration(seconds) == text

@@ -1,4 +1,4 @@
-"""The stage, run as a command on made-up results of the other stages."""
+"""The stage, run on synthetic results of the other stages."""
 
 from __future__ import annotations
 
@@ -59,6 +59,7 @@ def test_writes_every_output(project: Path) -> None:
     assert set(contents(project / "reports")) == {
         ".gitignore",
         "card.md",
+        "data.json",
         "index.html",
         "history.csv",
         "results.json",
@@ -71,7 +72,7 @@ def test_writes_every_output(project: Path) -> None:
     assert [row["model"] for row in json.loads((project / "reports/results.json").read_text())] == ["vgg", "simple_cnn"]
 
 
-def test_page_escapes_names_and_asks_nothing_from_outside(project: Path) -> None:
+def test_the_page_escapes_names_and_needs_nothing_from_outside(project: Path) -> None:
     page = (project / "reports" / "index.html").read_text(encoding="utf-8")
     assert EVIL.split(",")[0] not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -91,7 +92,7 @@ def test_page_escapes_names_and_asks_nothing_from_outside(project: Path) -> None
     assert len(ids) == len(set(ids))
 
 
-def test_page_says_what_was_short_and_which_example_has_no_class(project: Path) -> None:
+def test_the_page_names_short_trainings_and_examples_without_a_class(project: Path) -> None:
     page = (project / "reports" / "index.html").read_text(encoding="utf-8")
     assert "simple_cnn: 1 of its recipe’s 40 epochs" in page
     assert "no class of this dataset: unicorn" in page
@@ -108,7 +109,7 @@ def test_a_second_run_prints_the_table_and_writes_the_same_bytes(
     assert "1 of 40 *" in printed
 
 
-def test_a_missing_model_is_named_and_the_old_report_stays(project: Path) -> None:
+def test_a_missing_result_is_named_and_the_old_report_stays(project: Path) -> None:
     before = contents(project / "reports")
     path = project / "metrics" / "simple_cnn" / "evaluation.json"
     held = path.read_text()
@@ -130,10 +131,18 @@ def test_damaged_predictions_are_named(project: Path, monkeypatch: pytest.Monkey
     path.write_bytes(held)
 
 
-def test_results_on_the_hold_out_are_shown_with_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_on_the_hold_out_have_a_note_and_its_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_project(tmp_path, ["zero", "one"], {"vgg": 5}, splits=("train", "holdout"))
     path = tmp_path / "metrics" / "vgg" / "evaluation.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"split": "holdout"}))
     run_here(tmp_path, monkeypatch)
     for name in ("index.html", "table.md"):
         assert "Scored on the hold-out" in (tmp_path / "reports" / name).read_text(encoding="utf-8")
+
+
+def test_a_champion_needs_its_run_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    champion = {"examples": ["one"], "champion": True}
+    write_project(tmp_path, ["zero", "one"], {"vgg": 5}, report=champion)
+    (tmp_path / "models" / "vgg" / "run.json").unlink()
+    with pytest.raises(InputError, match=r"models/vgg/run\.json: No such file or directory; run `dvc repro`"):
+        run_here(tmp_path, monkeypatch)

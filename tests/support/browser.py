@@ -1,4 +1,4 @@
-"""A headless Chromium, driven by its DevTools protocol over two pipes: no port, no driver to install."""
+"""A headless Chromium, controlled by the DevTools protocol over two pipes: no port, no driver to install."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-# The protocol is spoken on descriptors 3 (to the browser) and 4 (from it). Root has no sandbox.
+# The protocol uses descriptors 3 (to the browser) and 4 (from it). Root has no sandbox.
 START = 'exec "$@" 3<&$REQUESTS 4>&$ANSWERS'
 FLAGS = (
     *("--headless", "--remote-debugging-pipe", "--disable-gpu", "--hide-scrollbars", "--no-first-run"),
@@ -24,8 +24,8 @@ class Browser:
     """One tab of a headless Chromium.
 
     Attributes:
-        problems: What the console and the page's errors said.
-        requests: The addresses that were asked for.
+        problems: Messages of the console, and errors of the page.
+        requests: The requested addresses.
     """
 
     def __init__(self, profile: Path) -> None:
@@ -55,7 +55,7 @@ class Browser:
         os.close(self._answers)
 
     def call(self, method: str, **parameters: Any) -> dict[str, Any]:
-        """Returns the browser's answer to a command of the protocol."""
+        """Sends a command of the protocol; returns the browser's answer."""
         self._number += 1
         message = {"id": self._number, "method": method, "params": parameters}
         message |= {"sessionId": self._session} if self._session else {}
@@ -67,7 +67,7 @@ class Browser:
         return dict(answer["result"])
 
     def open(self, path: Path, width: int, height: int, scheme: str = "light", *, touch: bool = False) -> None:
-        """Opens a file in a window of that size, with "light" or "dark" preferred."""
+        """Opens a file in a window of that size, with the color scheme "light" or "dark"."""
         self.resize(width, height, mobile=touch)
         self.call("Emulation.setTouchEmulationEnabled", enabled=touch)
         self.prefer(scheme)
@@ -82,19 +82,19 @@ class Browser:
         self.call("Emulation.setDeviceMetricsOverride", **size)
 
     def prefer(self, scheme: str, media: str = "screen") -> None:
-        """Has the system prefer "light" or "dark", and show the page as on "screen" or in "print"."""
+        """Sets the preferred color scheme, "light" or "dark", and the medium, "screen" or "print"."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     def evaluate(self, expression: str) -> Any:
-        """Returns the value of a JavaScript expression in the page, of what it promises if that is a promise."""
+        """Returns the value of a JavaScript expression in the page; waits for a promise."""
         answer = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
         if "exceptionDetails" in answer:
             raise RuntimeError(json.dumps(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
     def mouse(self, kind: str, x: float, y: float, **more: Any) -> None:
-        """Moves, presses or releases the mouse: "Moved", "Pressed", "Released", "Wheel"."""
+        """Sends a mouse event: "Moved", "Pressed", "Released" or "Wheel"."""
         self.call("Input.dispatchMouseEvent", type=f"mouse{kind}", x=x, y=y, **more)
 
     def _next_event(self) -> str:

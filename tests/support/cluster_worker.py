@@ -1,4 +1,4 @@
-"""One worker of tests/test_cluster.py: says what it found as a line of JSON."""
+"""One worker of tests/distribute/test_cluster.py: prints its results as a line of JSON."""
 
 import json
 import sys
@@ -19,7 +19,7 @@ BITS = {
 }
 
 
-def refusal(strategy: tf.distribute.Strategy, **inputs: object) -> str:
+def mismatch(strategy: tf.distribute.Strategy, **inputs: object) -> str:
     try:
         cluster.same_on_all(strategy, inputs)
     except PipelineError as error:
@@ -27,34 +27,35 @@ def refusal(strategy: tf.distribute.Strategy, **inputs: object) -> str:
     return ""
 
 
-def talk(strategy: tf.distribute.Strategy) -> dict[str, object]:
+def communicate(strategy: tf.distribute.Strategy) -> dict[str, object]:
     chief = cluster.is_chief(strategy)
-    found = cluster.broadcast_state(strategy, (BITS, {"step": 7, "sums": [0.1]}) if chief else None)
-    assert found is not None
-    answers: dict[str, object] = {
+    state = cluster.broadcast_state(strategy, (BITS, {"step": 7, "sums": [0.1]}) if chief else None)
+    assert state is not None
+    arrays, metadata = state
+    results: dict[str, object] = {
         "name": devices.device_name(strategy),
         "replicas": strategy.num_replicas_in_sync,
         "chief": chief,
-        "about": found[1],
+        "metadata": metadata,
         "bits": all(
-            found[0][key].tobytes() == array.tobytes()
-            and (found[0][key].dtype, found[0][key].shape) == (array.dtype, array.shape)
+            arrays[key].tobytes() == array.tobytes()
+            and (arrays[key].dtype, arrays[key].shape) == (array.dtype, array.shape)
             for key, array in BITS.items()
         ),
         "no_state": cluster.broadcast_state(strategy, None),
         "no_bytes": cluster.broadcast(strategy, b"" if chief else None) == b"",
         "agreed": [cluster.agree(strategy, 5 if chief else 3, stop) for stop in (False, chief, not chief)],
-        "same": refusal(strategy, settings={"lr": 0.1}, data="abc"),
-        "other": refusal(strategy, settings={"lr": 0.1}, data="abc" if chief else "abd"),
+        "same": mismatch(strategy, settings={"lr": 0.1}, data="abc"),
+        "other": mismatch(strategy, settings={"lr": 0.1}, data="abc" if chief else "abd"),
     }
     if chief:
-        time.sleep(1)  # writing what the others must wait for
+        time.sleep(1)  # the others must wait for what the chief writes
     cluster.finish(strategy)
-    return answers | {"finished": time.time()}
+    return results | {"finished": time.time()}
 
 
-def endless(strategy: tf.distribute.Strategy) -> None:
-    print("begun", flush=True)
+def run_endlessly(strategy: tf.distribute.Strategy) -> None:
+    print("started", flush=True)
     while True:
         cluster.agree(strategy, 1, False)
 
@@ -64,8 +65,8 @@ def run(mode: str) -> None:
     strategy = devices.make_strategy("cpu", "auto")
     with cluster.watch(strategy):
         if mode == "endless":
-            endless(strategy)
-        print(json.dumps(talk(strategy)), flush=True)
+            run_endlessly(strategy)
+        print(json.dumps(communicate(strategy)), flush=True)
 
 
 if __name__ == "__main__":

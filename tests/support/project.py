@@ -1,4 +1,4 @@
-"""A copy of the working tree in a git repository of its own, and what a user types and looks at there."""
+"""A copy of the working tree with the demo's parameters, in its own git repository."""
 
 from __future__ import annotations
 
@@ -17,18 +17,23 @@ from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
 REPOSITORY = Path(__file__).parents[2]
-SPARED = ("minutes_2", "minutes_3", "hour")  # the code of `minutes`, with more to compute: the copy has none of them
-MODELS = yaml.safe_load((REPOSITORY / "params.yaml").read_text(encoding="utf-8"))["models"]
-NAMES = tuple(name for name in MODELS if name not in SPARED)
+PARAMS = REPOSITORY / "demo" / "params.yaml"
+NAMES = tuple(yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["models"])
 CHEAP = "logistic_regression"  # the model that extra experiments train
-FOREIGN = ("DVC_", "GIT_", "MLFLOW_", "TINY_IMAGENET_")  # what the shell that runs the tests may hold for its own work
+FOREIGN = (
+    "DVC_",
+    "GIT_",
+    "MLFLOW_",
+    "TINY_IMAGENET_",
+)  # variables of the caller's shell that the copy must not inherit
+LEFT_OUT = ("dvc.lock", "metrics/", "reports/")  # results on Tiny ImageNet; the copy is for the digits
 
 
 class Project:
-    """The copy.
+    """A copy of the working tree.
 
     Args:
-        folder: Where it lies; made from the working tree's files, committed or not, without those that git ignores.
+        folder: A new folder for the copy. It gets the files that git does not ignore, committed or not.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -46,10 +51,7 @@ class Project:
         for name in self._files_of(REPOSITORY):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(REPOSITORY / name, folder / name)
-        for name in SPARED:
-            self._cut("params.yaml", rf"^  {name}:.*\n(?:    .*\n)*")
-            self._cut("dvc.yaml", rf"^.*metrics/{name}/.*\n")
-            self._cut("dvc.lock", rf"^  (?:train|evaluate)@{name}:\n(?:    .*\n)*")
+        shutil.copy2(PARAMS, folder / "params.yaml")
         self.git("init", "--quiet")
         self.commit("The working tree")
 
@@ -69,9 +71,9 @@ class Project:
 
         Args:
             command: Its words.
-            fails: Whether it must fail rather than succeed.
-            timeout: Seconds until it is given up.
-            environment: Variables besides the copy's.
+            fails: Expect a nonzero exit status.
+            timeout: Seconds until it is killed.
+            environment: Variables to add.
         """
         with self.start(*command, **environment) as process:
             try:
@@ -87,7 +89,7 @@ class Project:
         return self.run("dvc", *arguments, **options)
 
     def dvc_json(self, *arguments: str) -> Any:
-        """Runs a `dvc` command that prints JSON, and returns what that says."""
+        """Runs a `dvc` command that prints JSON, and returns it parsed."""
         return json.loads(self.dvc(*arguments))
 
     def git(self, *arguments: str) -> str:
@@ -95,16 +97,16 @@ class Project:
         return self.run("git", *arguments)
 
     def commit(self, message: str) -> None:
-        """Commits all that git does not ignore."""
+        """Commits all files that git does not ignore."""
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", message)
 
     def changes(self) -> list[str]:
-        """Returns what `git status` lists: files that differ from the last commit, and unknown ones."""
+        """Returns the paths that `git status` lists: changed and untracked files."""
         return [line[3:] for line in self.git("status", "--porcelain", "--untracked-files=all").splitlines()]
 
     def restore(self) -> None:
-        """Goes back to the last commit, as a user does."""
+        """Restores the last commit and its DVC outputs."""
         self.git("reset", "--quiet", "--hard")
         self.git("clean", "--quiet", "--force", "-d")
         self.dvc("checkout", "--force")
@@ -115,10 +117,6 @@ class Project:
         params = yaml.safe_load(path.read_text(encoding="utf-8")) | changes
         path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8")
 
-    def _cut(self, name: str, pattern: str) -> None:
-        path = self.folder / name
-        path.write_text(re.sub(pattern, "", path.read_text(encoding="utf-8"), flags=re.MULTILINE), encoding="utf-8")
-
     def params(self) -> dict[str, Any]:
         """Reads params.yaml."""
         return dict(yaml.safe_load((self.folder / "params.yaml").read_text(encoding="utf-8")))
@@ -128,7 +126,7 @@ class Project:
         return json.loads((self.folder / name).read_text(encoding="utf-8"))
 
     def contents(self, *folders: str) -> dict[str, bytes]:
-        """Returns what the files of some folders hold."""
+        """Returns the content of all files in some folders, by path."""
         paths = [path for folder in folders for path in sorted((self.folder / folder).rglob("*")) if path.is_file()]
         return {path.relative_to(self.folder).as_posix(): path.read_bytes() for path in paths}
 
@@ -145,11 +143,11 @@ class Project:
     def _files_of(self, repository: Path) -> list[str]:
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         names = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True).stdout.split("\0")
-        return [name for name in names if name and (repository / name).is_file()]
+        return [name for name in names if name and not name.startswith(LEFT_OUT) and (repository / name).is_file()]
 
 
 def executed(output: str) -> list[str]:
-    """Returns the stages that `dvc` says it ran, in order."""
+    """Returns the stages in the order in which `dvc` ran them."""
     return re.findall(r"^Running stage '([^']+)'", output, re.MULTILINE)
 
 
@@ -166,7 +164,7 @@ def processes(folder: Path, word: str) -> list[psutil.Process]:
 
 
 def end_tree(pid: int) -> None:
-    """Kills a process and those it started."""
+    """Kills a process and its descendants."""
     try:
         family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
     except psutil.NoSuchProcess:

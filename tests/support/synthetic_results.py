@@ -1,8 +1,9 @@
-"""What the other stages would leave, made up: records, metrics and models in their formats, without training."""
+"""Synthetic outputs of the stages before report: records, metrics and run files in their formats."""
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -13,9 +14,12 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from tiny_imagenet.core.run_record import TrainingRecord
 from tiny_imagenet.dataset.classes import Class
 from tiny_imagenet.dataset.manifest import Manifest, Split, write_manifest
 from tiny_imagenet.records.writer import write_shard
+from tiny_imagenet.report.result_files import load_result
+from tiny_imagenet.report.results import PublishedRow, Result
 
 
 def _layer(kind: str, output_shape: list[int], num_parameters: int = 0, details: str = "") -> dict[str, Any]:
@@ -30,6 +34,7 @@ def _layer(kind: str, output_shape: list[int], num_parameters: int = 0, details:
     }
 
 
+PUBLISHED = PublishedRow(epochs=40, loss=3.98, top_1_accuracy=0.245, top_5_accuracy=0.488, images_seen=4_000_000)
 ARCHITECTURE = {
     "name": "vgg",
     "input_shape": [64, 64, 3],
@@ -44,6 +49,9 @@ ARCHITECTURE = {
         _layer("Dense", [3], 3_999_104, "3, linear"),
     ],
 }
+
+
+RUN = {"run_id": "0" * 32, "experiment": "digits", "model_sha256": "cd" * 32, "train_seconds": 3725.0}
 
 
 def _repeats(contents: int, *first: str) -> dict[str, Any]:
@@ -86,7 +94,7 @@ def write_project(
     splits: Sequence[str] = ("train", "val"),
     **changes: Any,
 ) -> None:
-    """Writes all that the report reads: params.yaml, records, and the results of models that ran so many epochs.
+    """Writes the input of the stage report: params.yaml, records, and the results of models.
 
     Args:
         root: An existing folder.
@@ -101,7 +109,8 @@ def write_project(
     write_records(root / "data" / "records", words, splits=splits)
     for name, epochs in models.items():
         write_model(root, name, words, epochs=epochs)
-    _write_json(root / "metrics" / "data.json", DATA_REPORT)
+    (root / "reports").mkdir()
+    _write_json(root / "reports" / "data.json", DATA_REPORT)
 
 
 def write_records(
@@ -137,7 +146,7 @@ def write_records(
 
 
 def jpeg(blocks: np.ndarray) -> bytes:
-    """Returns blocks of colour, (8, 8, 3), as a JPEG of 64 x 64 pixels."""
+    """Returns blocks of color, (8, 8, 3), as a JPEG of 64 x 64 pixels."""
     buffer = io.BytesIO()
     Image.fromarray(blocks.astype(np.uint8)).resize((64, 64), Image.Resampling.NEAREST).save(buffer, "JPEG")
     return buffer.getvalue()
@@ -146,11 +155,14 @@ def jpeg(blocks: np.ndarray) -> bytes:
 def write_model(
     root: Path, model: str, words: Sequence[str], *, epochs: int = 1, top_1: float = 0.25, num_images: int = 10_000
 ) -> None:
-    """Writes metrics/MODEL below `root`; top-5 accuracy is twice top-1, the recipe has 40 epochs."""
-    metrics = root / "metrics" / model
+    """Writes metrics/MODEL and models/MODEL/run.json; top-5 accuracy is twice top-1, the recipe has 40 epochs."""
+    metrics, models = root / "metrics" / model, root / "models" / model
     metrics.mkdir(parents=True)
+    models.mkdir(parents=True)
+    _write_json(models / "run.json", RUN)
     _write_json(metrics / "architecture.json", ARCHITECTURE)
-    _write_json(metrics / "training.json", training(model, epochs))
+    record = training(model, epochs).model_dump(mode="json", exclude={"train_seconds"})
+    _write_json(metrics / "training.json", record)
     evaluation = {"model": model, "num_images": num_images, "loss": 3.5, "objective": 4.0}
     _write_json(
         metrics / "evaluation.json", evaluation | {"top_1_accuracy": top_1, "top_5_accuracy": 2 * top_1, "ece": 0.05}
@@ -165,24 +177,27 @@ def write_model(
     np.savez(metrics / "predictions.npz", label=labels, top_5=top_5, top_5_probability=probability, loss=loss)
 
 
-def training(model: str, epochs: int) -> dict[str, Any]:
-    return {
-        "model": model,
-        "architecture": "vgg",
-        "recipe": "paper",
-        "dataset": "digits",
-        "epochs": epochs,
-        "recipe_epochs": 40,
-        "seed": 1,
-        "batch_size": 100,
-        "num_parameters": 4_000_000,
-        "macs_per_image": 99_000_000,
-        "train_flops": 2.376e15,
-        "train_seconds": 3725.0,
-        "images_per_second": 1000.0,
-        "device": "CPU (2 cores)",
-        "versions": {"python": "3.11.2", "tensorflow": "2.21.0", "keras": "3.15.1"},
-    }
+def training(model: str, epochs: int) -> TrainingRecord:
+    """Returns the record of a training by the recipe `paper`."""
+    return TrainingRecord(
+        model=model,
+        architecture="vgg",
+        arguments={},
+        recipe="paper",
+        recipe_epochs=40,
+        dataset="digits",
+        seed=1,
+        optimizer="sgd",
+        lr=0.01,
+        epochs=epochs,
+        batch_size=100,
+        device="CPU (2 cores)",
+        versions={"python": "3.11.2", "tensorflow": "2.21.0", "keras": "3.15.1"},
+        data_sha256="ab" * 32,
+        num_parameters=4_000_000,
+        macs_per_image=99_000_000,
+        train_flops=2_376_000_000_000_000,
+    )
 
 
 def _epoch(epoch: int, epochs: int, top_1: float) -> dict[str, float]:
@@ -198,8 +213,6 @@ def _epoch(epoch: int, epochs: int, top_1: float) -> dict[str, float]:
         "val_objective": 5.8 - 1.8 * share,
         "val_top_1_accuracy": top_1 * share**0.5,
         "val_top_5_accuracy": 2 * top_1 * share**0.5,
-        "seconds": 90.0,
-        "images_per_second": 1000.0,
     }
 
 
@@ -228,6 +241,23 @@ def _calibration() -> list[dict[str, Any]]:
             | (filled if images else {"confidence": "", "accuracy": ""})
         )
     return rows
+
+
+def load_model_result(root: Path, model: str, published: PublishedRow | None = None, **changes: object) -> Result:
+    """Reads the results of a model, some keys of its training.json changed before."""
+    path = root / "metrics" / model / "training.json"
+    change_json(path, **changes)
+    return load_result(model, path.parent, root / "models" / model / "run.json", published)
+
+
+def with_training(result: Result, **changes: object) -> Result:
+    """Returns a result with some values of its training changed."""
+    return dataclasses.replace(result, training=result.training.model_copy(update=changes))
+
+
+def change_json(path: Path, **values: object) -> None:
+    """Changes keys of a JSON file."""
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
 
 def _write_json(path: Path, content: object) -> None:

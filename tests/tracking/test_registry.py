@@ -1,4 +1,4 @@
-"""The champion: who becomes it, who stays it, what a version holds, and that it answers over HTTP."""
+"""The champion: which model becomes it, the content of a version, and its answers over HTTP."""
 
 import json
 import os
@@ -22,15 +22,15 @@ import numpy as np
 import pytest
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
-from tests.support.synthetic_results import DATA_REPORT
+from tests.support.synthetic_results import DATA_REPORT, training
 from tests.support.tiny_records import import_stage, shrunk_params, write_params
 
-from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.run_record import RunFile
 from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.images.decoding import load_images
-from tiny_imagenet.report.results import Result
-from tiny_imagenet.tracking.registry import name_champion
-from tiny_imagenet.tracking.runs import Run
+from tiny_imagenet.tracking.registry import Candidate, register_champion
+from tiny_imagenet.tracking.runs import TrackedRun
 
 
 @pytest.fixture
@@ -46,8 +46,9 @@ def network() -> keras.Model:
 
 
 def train(root: Path, name: str, network: Any, digest: str = "ab") -> str:
-    """Leaves what training would: a run with the model, and run.json."""
-    with Run(root, "digits", name=name, tags={"dataset.sha256": digest}) as run:
+    """Writes what training would: a run with the model, and run.json."""
+    record = training(name, epochs=1).model_copy(update={"data_sha256": digest})
+    with TrackedRun(root, record, stage=f"train@{name}") as run:
         if network is not None:
             run.log_model(network, 8)
     folder = root / "models" / name
@@ -59,9 +60,8 @@ def train(root: Path, name: str, network: Any, digest: str = "ab") -> str:
 
 def challenge(root: Path, name: str, top_1: float, split: str = "val", card: str = "# Card") -> str:
     (root / "card.md").write_text(card)
-    evaluation = {"top_1_accuracy": top_1, "split": split}
-    result = Result(name, {}, evaluation, {}, [], [], [], None)
-    return name_champion(root, result, root / "models" / name, root / "card.md")
+    run = RunFile.model_validate_json((root / "models" / name / "run.json").read_bytes())
+    return register_champion(root, Candidate(name, split, top_1, run), root / "card.md")
 
 
 def client(root: Path) -> MlflowClient:
@@ -76,7 +76,7 @@ def champion(root: Path) -> str:
     return str(client(root).get_model_version_by_alias("digits", "champion").version)
 
 
-def test_the_first_is_champion_with_all_that_a_user_needs(
+def test_the_first_model_is_champion_with_all_that_a_user_needs(
     root: Path, network: keras.Model, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = train(root, "vgg", network)
@@ -97,7 +97,7 @@ def test_the_first_is_champion_with_all_that_a_user_needs(
     np.testing.assert_allclose(loaded.predict(example), network(example).numpy(), rtol=1e-5)
 
 
-def test_a_better_one_takes_the_title_and_a_worse_one_does_not(root: Path, network: keras.Model) -> None:
+def test_only_a_better_model_becomes_champion(root: Path, network: keras.Model) -> None:
     for name in ("vgg", "worse", "as_good", "better"):
         train(root, name, network)
     challenge(root, "vgg", 0.25)
@@ -107,12 +107,14 @@ def test_a_better_one_takes_the_title_and_a_worse_one_does_not(root: Path, netwo
     assert (champion(root), versions(root)) == ("1", {"1": "vgg"})
     assert challenge(root, "better", 0.26) == "digits: the champion is version 2, better (26.00% top-1 on val)"
     assert (champion(root), versions(root)) == ("2", {"1": "vgg", "2": "better"})
-    challenge(root, "vgg", 0.27)  # scored anew: the version it has
+    challenge(root, "vgg", 0.27)  # evaluated again: the version it has
     assert (champion(root), versions(root)) == ("1", {"1": "vgg", "2": "better"})
 
 
 @pytest.mark.parametrize(("split", "digest"), [("holdout", "ab"), ("val", "cd")])
-def test_what_cannot_be_compared_goes_by_time(root: Path, network: keras.Model, split: str, digest: str) -> None:
+def test_of_incomparable_models_the_new_one_is_champion(
+    root: Path, network: keras.Model, split: str, digest: str
+) -> None:
     train(root, "old", network)
     train(root, "new", network, digest)
     challenge(root, "old", 0.25)
@@ -120,7 +122,7 @@ def test_what_cannot_be_compared_goes_by_time(root: Path, network: keras.Model, 
     assert champion(root) == "2"
 
 
-def test_the_same_again_is_the_same_version_with_the_new_card(root: Path, network: keras.Model) -> None:
+def test_the_same_model_again_is_the_same_version_with_the_new_card(root: Path, network: keras.Model) -> None:
     train(root, "vgg", network)
     challenge(root, "vgg", 0.25)
     challenge(root, "vgg", 0.20, card="# Another")
@@ -129,20 +131,17 @@ def test_the_same_again_is_the_same_version_with_the_new_card(root: Path, networ
     assert (version.description, version.tags["top_1_accuracy"]) == ("# Another", "0.2")
 
 
-def test_what_the_store_lacks_is_one_line(root: Path) -> None:
-    for half in (None, SimpleNamespace(output_shape=(None, 3))):  # what could not be saved stays in the store as such
+def test_a_model_that_the_store_lacks_is_one_line(root: Path) -> None:
+    for half in (None, SimpleNamespace(output_shape=(None, 3))):  # a failed upload stays in the store
         run_id = train(root, "vgg", half)
-        told = rf"MLflow run {run_id}: is not in the store with its model; train it again"
-        with pytest.raises(PipelineError, match=told):
+        line = rf"MLflow run {run_id}: is not in the store with its model; train it again"
+        with pytest.raises(PipelineError, match=line):
             challenge(root, "vgg", 0.25)
-    shutil.rmtree(root / "models")
-    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
-        challenge(root, "vgg", 0.25)
 
 
 @contextmanager
 def served(root: Path) -> Iterator[str]:
-    """Serves the champion as its users do, on a free port."""
+    """Serves the champion with the command of its users, on a free port."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -183,7 +182,7 @@ def test_the_champion_answers_over_http_as_it_was_evaluated(
     params = shrunk_params()
     params["report"]["champion"] = True
     write_params(tmp_path, params)
-    (tmp_path / "metrics" / "data.json").write_text(json.dumps(DATA_REPORT))
+    (tmp_path / "reports" / "data.json").write_text(json.dumps(DATA_REPORT))
     monkeypatch.chdir(tmp_path)
     import_stage("report").main()
     assert "tiny-imagenet-200: the champion is version 1, tiny (" in capsys.readouterr().out

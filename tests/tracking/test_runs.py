@@ -1,6 +1,6 @@
-import io
+"""The MLflow run of a training: what it holds, how it ends, and what happens without its store."""
+
 import os
-import shutil
 import signal
 import socket
 import sqlite3
@@ -17,60 +17,74 @@ from typing import Any
 import pytest
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-from PIL import Image
 from tests.support.tiny_records import REPOSITORY
 
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.process import Stopped
-from tiny_imagenet.tracking import runs as tracking
-from tiny_imagenet.tracking.evaluations import log_evaluation
-from tiny_imagenet.tracking.runs import Run, experiment_tags
+from tiny_imagenet.core.run_record import RunRecord, flatten
+from tiny_imagenet.tracking import runs
+from tiny_imagenet.tracking.runs import TrackedRun, experiment_tags
 
 SOURCE = str(REPOSITORY / "src")
 
 
-@pytest.fixture
-def root(tmp_path: Path, empty_store: Path) -> Path:
-    shutil.copytree(empty_store, tmp_path / "mlruns")
-    return tmp_path
+RECORD = RunRecord(
+    model="vgg",
+    architecture="vgg",
+    arguments={"filters": [4, 8]},
+    recipe="paper",
+    recipe_epochs=40,
+    dataset="digits",
+    seed=1,
+    optimizer="sgd",
+    lr=0.01,
+    epochs=3,
+    batch_size=8,
+    device="CPU (2 cores)",
+    versions={"python": "3.11.7"},
+    data_sha256="ab" * 32,
+)
 
 
-def new_run(root: Path, **arguments: Any) -> Run:
-    return Run(root, "digits", **{"name": "vgg", "tags": {"dvc.stage": "train@vgg"}} | arguments)
+def new_run(root: Path, run_id: str | None = None, **changes: Any) -> TrackedRun:
+    return TrackedRun(root, RECORD.model_copy(update=changes), stage="train@vgg", run_id=run_id)
 
 
 def epoch(number: int) -> dict[str, float]:
     return {"epoch": number, "loss": 1 / number, "val_loss": 2 / number}
 
 
-def logged(run: Run, key: str = "loss") -> list[tuple[int, float]]:
+def logged(run: TrackedRun, key: str = "loss") -> list[tuple[int, float]]:
     return [(metric.step, metric.value) for metric in run.client.get_metric_history(run.run_id, key)]
 
 
-def status(run: Run) -> str:
+def status(run: TrackedRun) -> str:
     return str(run.client.get_run(run.run_id).info.status)
 
 
-def run_and_raise(run: Run, error: BaseException) -> None:
+def run_and_raise(run: TrackedRun, error: BaseException) -> None:
     with run:
         raise error
 
 
 def test_a_run_holds_inputs_metrics_and_tags(root: Path) -> None:
     with new_run(root) as run:
-        run.log_inputs({"lr": 0.01, "augmentation.stretch": False}, "digits", "ab" * 32, "data/records")
+        run.log_inputs(Path("data/records"))
         for number in (1, 2, 3):
             run.log_epoch(epoch(number))
         assert run.logged_epochs() == 3
         assert status(run) == "RUNNING"
     found = run.client.get_run(run.run_id)
     assert (found.info.run_name, found.info.status) == ("vgg", "FINISHED")
-    assert found.data.params == {"lr": "0.01", "augmentation.stretch": "False"}
-    assert found.data.tags["dvc.stage"] == "train@vgg"
-    (entered,) = found.inputs.dataset_inputs
-    assert entered.dataset.name == "digits"
-    assert ("ab" * 32).startswith(entered.dataset.digest)
+    params = {key: str(value) for key, value in flatten(RECORD.model_dump()).items() if key != "data_sha256"}
+    assert found.data.params == params
+    expected = {"lr": "0.01", "augmentation.rescale_max": "False", "arguments.filters": "[4, 8]"}
+    assert {key: params[key] for key in [*expected, "versions.python"]} == expected | {"versions.python": "3.11.7"}
+    assert (found.data.tags["dvc.stage"], found.data.tags["dataset.sha256"]) == ("train@vgg", RECORD.data_sha256)
+    (entry,) = found.inputs.dataset_inputs
+    assert (entry.dataset.name, entry.dataset.source) == ("digits", "data/records")
+    assert len(entry.dataset.digest) == 36
+    assert RECORD.data_sha256.startswith(entry.dataset.digest)
     assert logged(run) == [(1, 1.0), (2, 0.5), (3, 1 / 3)]
     assert "epoch" not in found.data.metrics
 
@@ -84,53 +98,53 @@ def test_a_run_holds_inputs_metrics_and_tags(root: Path) -> None:
         (ZeroDivisionError(), "FAILED"),
     ],
 )
-def test_the_status_tells_how_a_run_ended(root: Path, error: BaseException, end: str) -> None:
+def test_the_status_follows_from_how_the_run_ended(root: Path, error: BaseException, end: str) -> None:
     run = new_run(root)
     with pytest.raises(type(error)):
         run_and_raise(run, error)
     assert status(run) == end
 
 
-def test_a_run_is_gone_on_with(root: Path) -> None:
+def test_a_run_is_resumed(root: Path) -> None:
     first = new_run(root)
     with pytest.raises(Stopped):
         run_and_raise(first, Stopped("at step 3"))
-    with new_run(root, run_id=first.run_id, name="another") as second:
+    with new_run(root, run_id=first.run_id, model="another") as second:
         assert second.run_id == first.run_id
         assert status(second) == "RUNNING"
-        second.log_inputs({"lr": 0.01}, "digits", "ab" * 32, "data/records")
-        second.log_inputs({"lr": 0.01}, "digits", "ab" * 32, "data/records")
     assert status(first) == "FINISHED"
     assert len(second.client.search_runs(["1"])) == 1
 
 
-def test_a_run_that_the_store_lacks_is_begun_anew(root: Path) -> None:
+def test_the_same_inputs_can_be_logged_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with new_run(root) as run:
+        run.log_inputs(Path("data/records"))
+        before = run.client.get_run(run.run_id)
+        run.log_inputs(Path("data/records"))
+        after = run.client.get_run(run.run_id)
+    assert capsys.readouterr().err == ""
+    assert after.data.params == before.data.params
+    assert len(after.inputs.dataset_inputs) == 1
+
+
+def test_the_name_of_a_run_holds_the_dvc_experiment(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DVC_EXP_NAME", "nutty-ibis")
+    with new_run(root) as run:
+        assert run.client.get_run(run.run_id).info.run_name == "vgg nutty-ibis"
+
+
+def test_a_run_that_is_not_in_the_store_is_created_anew(root: Path) -> None:
     with new_run(root, run_id="0" * 32) as run:
         assert run.run_id != "0" * 32
         assert run.logged_epochs() == 0
     assert status(run) == "FINISHED"
 
 
-def test_the_store_lies_below_the_root_with_absolute_paths(
-    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    monkeypatch.chdir(root)
-    with new_run(Path()) as run:
-        pass
-    location = run.client.get_experiment_by_name("digits").artifact_location
-    assert location == (root / "mlruns" / "artifacts").as_uri()
-    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # as `dvc exp run --temp` does, with DVC_ROOT
-    with new_run(root) as other:
-        pass
-    assert len(other.client.search_runs(["1"])) == 2
-    assert not Path("mlruns").exists()
-
-
 def refuse(*_: Any, **__: Any) -> None:
     raise MlflowException("the store is\non fire")
 
 
-def test_metrics_wait_until_the_store_is_back(
+def test_metrics_are_kept_until_the_store_answers(
     root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with new_run(root) as run:
@@ -159,7 +173,7 @@ def test_each_metric_is_sent_once(root: Path, monkeypatch: pytest.MonkeyPatch) -
     assert sent == [("loss", 1), ("val_loss", 1), ("loss", 2), ("val_loss", 2)]
 
 
-def test_metrics_that_wait_are_logged_at_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_metrics_are_logged_at_the_end(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with new_run(root) as run:
         with monkeypatch.context() as patch:
             patch.setattr(run.client, "log_batch", refuse)
@@ -168,18 +182,20 @@ def test_metrics_that_wait_are_logged_at_the_end(root: Path, monkeypatch: pytest
     assert logged(run) == [(1, 1.0)]
 
 
-def test_what_is_lost_is_said(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_that_are_lost_are_counted_in_a_warning(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     with new_run(root) as run:
         monkeypatch.setattr(run.client, "log_batch", refuse)
         monkeypatch.setattr(run.client, "log_inputs", refuse)
         monkeypatch.setattr(run.client, "set_terminated", refuse)
-        run.log_inputs({}, "digits", "ab" * 32, "data/records")
+        run.log_inputs(Path("data/records"))
         run.log_epoch(epoch(1))
     assert "warning: tracking: 2 values were not logged; history.csv has them\n" in capsys.readouterr().err
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def locked_database(root: Path) -> Iterator[None]:
     with closing(
         sqlite3.connect(root / "mlruns" / "mlflow.db", isolation_level=None, check_same_thread=False)
     ) as other:
@@ -190,9 +206,9 @@ def locked(root: Path) -> Iterator[None]:
         unlock.join()
 
 
-def test_a_locked_database_is_waited_for(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_waits_for_a_locked_database(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with new_run(root) as run:
-        with locked(root):
+        with locked_database(root):
             run.log_epoch(epoch(1))
         assert capsys.readouterr().err == ""
     assert logged(run) == [(1, 1.0)]
@@ -209,46 +225,7 @@ def test_a_database_locked_for_long_does_not_end_the_run(root: Path) -> None:
     assert logged(run) == [(1, 1.0), (2, 0.5)]
 
 
-def test_a_store_that_does_not_answer_at_the_start_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")  # nothing listens there
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    with pytest.raises(
-        PipelineError, match=r"http://127\.0\.0\.1:9: does not answer .*unset MLFLOW_TRACKING_URI"
-    ) as caught:
-        new_run(tmp_path)
-    assert "\n" not in str(caught.value)
-
-
-def test_an_evaluation_is_added_to_its_run(root: Path) -> None:
-    with new_run(root) as run:
-        for number, loss in enumerate((3.0, 1.0, 2.0), start=1):
-            run.log_epoch({"epoch": number, "val_loss": loss, "val_top_1_accuracy": 1 / loss, "lr": 0.1})
-    folder = root / "metrics"
-    folder.mkdir()
-    (folder / "per_class.csv").write_text("a\n")
-    png = io.BytesIO()
-    Image.new("RGB", (40, 30), "red").save(png, "PNG")
-    log_evaluation(root, "digits", run.run_id, {"loss": 0.5}, folder, {"confusion": png.getvalue()})
-    found = run.client.get_run(run.run_id)
-    assert found.info.status == "FINISHED"
-    assert logged(run, "final_val_loss") == [(3, 0.5)]
-    assert logged(run, "best_val_loss") == [(2, 1.0)]
-    assert logged(run, "best_val_top_1_accuracy") == [(2, 1.0)]
-    assert not {"best_val_top_5_accuracy", "best_lr"} & found.data.metrics.keys()
-    files = [file.path for file in run.client.list_artifacts(run.run_id, "evaluation")]
-    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv"]
-    with Image.open(run.client.download_artifacts(run.run_id, files[0])) as picture:
-        assert picture.size == (40, 30)
-    assert any("confusion" in file.path for file in run.client.list_artifacts(run.run_id, "images"))  # in the charts
-    assert len(list((root / "mlruns" / "artifacts").rglob("per_class.csv"))) == 1
-
-
-def test_an_evaluation_without_its_run_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log_evaluation(root, "digits", "0" * 32, {"loss": 0.5}, root, {})
-    assert capsys.readouterr().err.startswith("warning: tracking: the evaluation was not logged (")
-
-
-def test_tags_tell_where_a_run_comes_from(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_name_stage_data_and_dvc_experiment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DVC_EXP_BASELINE_REV", raising=False)
     plain = experiment_tags("train@vgg", "ab")
     assert (plain["dvc.stage"], plain["dataset.sha256"]) == ("train@vgg", "ab")
@@ -257,41 +234,6 @@ def test_tags_tell_where_a_run_comes_from(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("DVC_EXP_BASELINE_REV", "c0ffee")
     tags = experiment_tags("train@vgg", "ab")
     assert tags == plain | {"dvc.experiment": "nutty-ibis", "dvc.baseline": "c0ffee"}
-
-
-def test_several_processes_make_the_store_once(tmp_path: Path) -> None:
-    """No store is there yet: each would create its tables and its experiment."""
-    code = (
-        "import sys, time; from pathlib import Path; from tiny_imagenet.tracking.runs import Run\n"
-        "print('ready', flush=True); input()\n"
-        "with Run(Path(sys.argv[1]), 'digits', name='vgg', tags={}) as run: run.log_epoch({'epoch': 1, 'loss': 0.5})"
-    )
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, str(tmp_path)],
-            env=os.environ | {"PYTHONPATH": SOURCE},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(3)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    errors = [process.communicate(timeout=300)[1] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0], errors
-    assert not any("warning" in error for error in errors), errors
-    client = MlflowClient(f"sqlite:///{tmp_path / 'mlruns' / 'mlflow.db'}")
-    names = sorted(each.name for each in client.search_experiments())
-    assert names == ["Default", "digits"]
-    runs = client.search_runs([client.get_experiment_by_name("digits").experiment_id])
-    assert [(run.info.status, run.data.metrics["loss"]) for run in runs] == [("FINISHED", 0.5)] * 3
 
 
 @contextmanager
@@ -319,9 +261,7 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.slow
-def test_a_server_that_dies_in_mid_run_gets_the_metrics_when_it_is_back(
-    root: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_down_for_a_while_gets_all_metrics(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -340,14 +280,14 @@ def test_a_server_that_dies_in_mid_run_gets_the_metrics_when_it_is_back(
             assert status(run) == "FINISHED"
 
 
-def test_metrics_are_stamped_with_the_time_of_their_epoch(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_metrics_have_the_time_of_their_epoch(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[Metric] = []
     with new_run(root) as run:
         with monkeypatch.context() as patch:
             patch.setattr(run.client, "log_batch", refuse)
-            patch.setattr(tracking, "now_ms", lambda: 1000)
+            patch.setattr(runs, "now_ms", lambda: 1000)
             run.log_epoch(epoch(1))
-        monkeypatch.setattr(tracking, "now_ms", lambda: 2000)
+        monkeypatch.setattr(runs, "now_ms", lambda: 2000)
         run.log_epoch(epoch(2))
         sent = run.client.get_metric_history(run.run_id, "loss")
     assert [(metric.step, metric.timestamp) for metric in sent] == [(1, 1000), (2, 2000)]

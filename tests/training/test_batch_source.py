@@ -1,4 +1,4 @@
-"""Both feeds give the same batches, from any place in an epoch; reading ahead ends when it should."""
+"""Images in memory and images read from disk give the same batches; the reading thread ends with its epoch."""
 
 import threading
 import time
@@ -9,46 +9,60 @@ import pytest
 import tensorflow as tf
 
 from tiny_imagenet.distribute import devices
-from tiny_imagenet.images.decoding import Images
-from tiny_imagenet.training.batch_source import FromDisk, InMemory, epoch_order, make_feed
+from tiny_imagenet.images.decoding import DecodedSplit
+from tiny_imagenet.training.batch_source import BatchSource, FromDisk, InMemory, epoch_order, make_batch_source
 
-BATCH = 4
-IMAGES = Images(
-    np.random.default_rng(0).integers(0, 256, (18, 5, 5, 3), dtype=np.uint8), np.arange(18, dtype=np.int32) % 7
+BATCH_SIZE, NUM_IMAGES = 4, 18
+SPLIT = DecodedSplit(
+    np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, 5, 5, 3), dtype=np.uint8),
+    np.arange(NUM_IMAGES, dtype=np.int32) % 7,
 )
+ORDER = epoch_order(1, 0, NUM_IMAGES)
 
 
-def batches(feed: Any, start: int, groups: list[int]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Returns the images and labels that steps would take, as steps.py takes them."""
-    feed.begin(epoch_order(1, 0, 18), start)
+def gather_batches(source: BatchSource, calls: list[int]) -> list[tuple[np.ndarray, ...]]:
+    """Returns the images, labels and image ids of each batch, as the training step gathers them."""
     found = []
-    for steps in groups:
-        group = feed.take(steps)
+    for steps in calls:
+        batches = source.next_batches(steps)
         for i in range(steps):
-            chosen = tf.slice(group.order, [group.start + i * BATCH], [BATCH])
-            found.append((np.asarray(tf.gather(group.images, chosen)), np.asarray(tf.gather(group.labels, chosen))))
+            start = [batches.offset + i * BATCH_SIZE]
+            rows, image_ids = (tf.slice(each, start, [BATCH_SIZE]) for each in batches.selection)
+            images, labels = (tf.gather(each, rows) for each in batches.source)
+            found.append((np.asarray(images), np.asarray(labels), np.asarray(image_ids)))
     return found
 
 
-@pytest.mark.parametrize(("start", "groups"), [(0, [1, 2, 1]), (0, [4]), (8, [1, 1])])
-@pytest.mark.parametrize("limit", [0, 1e9])
-def test_the_batches_are_the_orders(start: int, groups: list[int], limit: float) -> None:
-    feed = make_feed(IMAGES, BATCH, devices.make_strategy("cpu", "single"), limit)
-    assert isinstance(feed, InMemory if limit else FromDisk)
-    order = epoch_order(1, 0, 18)
-    for _ in range(2):  # an epoch begun again begins anew
-        found = batches(feed, start, groups)
-        assert len(found) == sum(groups)
-        for i, (images, labels) in enumerate(found):
-            rows = order[start + i * BATCH : start + (i + 1) * BATCH]
-            assert np.array_equal(images, IMAGES.images[rows])
-            assert np.array_equal(labels, IMAGES.labels[rows])
+@pytest.mark.parametrize(("offset", "calls"), [(0, [1, 2, 1]), (0, [4]), (8, [1, 1])])
+@pytest.mark.parametrize(("memory_bytes", "kind"), [(0, FromDisk), (1e9, InMemory)])
+def test_batches_follow_the_order_from_any_offset(
+    offset: int, calls: list[int], memory_bytes: float, kind: type[BatchSource]
+) -> None:
+    source = make_batch_source(SPLIT, BATCH_SIZE, devices.make_strategy("cpu", "single"), memory_bytes)
+    assert isinstance(source, kind)
+    for _ in range(2):  # starting an epoch again starts from its offset
+        source.start_epoch(ORDER, offset)
+        found = gather_batches(source, calls)
+        assert len(found) == sum(calls)
+        for i, (images, labels, image_ids) in enumerate(found):
+            expected = ORDER[offset + i * BATCH_SIZE : offset + (i + 1) * BATCH_SIZE]
+            assert np.array_equal(image_ids, expected)
+            assert np.array_equal(images, SPLIT.images[expected])
+            assert np.array_equal(labels, SPLIT.labels[expected])
 
 
-class Broken:
+def test_the_order_is_a_permutation_that_differs_by_seed_and_epoch() -> None:
+    assert np.array_equal(np.sort(ORDER), np.arange(NUM_IMAGES))
+    assert ORDER.dtype == np.int32
+    assert np.array_equal(ORDER, epoch_order(1, 0, NUM_IMAGES))
+    assert not np.array_equal(ORDER, epoch_order(1, 1, NUM_IMAGES))
+    assert not np.array_equal(ORDER, epoch_order(2, 0, NUM_IMAGES))
+
+
+class FailingImages:
     """Images on a disk that fails after some reads."""
 
-    shape, nbytes = IMAGES.images.shape, IMAGES.images.nbytes
+    shape, nbytes = SPLIT.images.shape, SPLIT.images.nbytes
 
     def __init__(self, reads: int) -> None:
         self.reads = reads
@@ -57,25 +71,25 @@ class Broken:
         self.reads -= 1
         if self.reads < 0:
             raise OSError(5, "Input/output error")
-        return IMAGES.images[rows]
+        return SPLIT.images[rows]
 
 
-def test_what_the_reading_thread_raises_is_raised_by_take() -> None:
-    broken: Any = Images(Broken(2), IMAGES.labels)  # type: ignore[arg-type]
-    feed = FromDisk(broken, BATCH, devices.make_strategy("cpu", "single"))
-    feed.begin(epoch_order(1, 0, 18), 0)
-    feed.take(2)
+def test_an_error_of_the_reading_thread_is_raised_in_next_batches() -> None:
+    failing: Any = DecodedSplit(FailingImages(2), SPLIT.labels)  # type: ignore[arg-type]
+    source = FromDisk(failing, BATCH_SIZE, devices.make_strategy("cpu", "single"))
+    source.start_epoch(ORDER, 0)
+    source.next_batches(2)
     with pytest.raises(OSError, match="Input/output error"):
-        feed.take(1)
+        source.next_batches(1)
 
 
-def test_no_thread_outlives_its_epoch() -> None:
+def test_no_reading_thread_outlives_its_epoch() -> None:
     before = threading.active_count()
-    many = Images(np.repeat(IMAGES.images, 20, axis=0), np.repeat(IMAGES.labels, 20))
-    feed = FromDisk(many, 1, devices.make_strategy("cpu", "single"))
-    for _ in range(5):  # each left when the next begins, its queue full
-        feed.begin(epoch_order(1, 0, 360), 0)
-        feed.take(3)
+    many = DecodedSplit(np.repeat(SPLIT.images, 20, axis=0), np.repeat(SPLIT.labels, 20))
+    source = FromDisk(many, 1, devices.make_strategy("cpu", "single"))
+    for _ in range(5):  # each epoch is left early, with a full queue
+        source.start_epoch(epoch_order(1, 0, len(many.labels)), 0)
+        source.next_batches(3)
     deadline = time.monotonic() + 30
     while threading.active_count() > before + 1:
         assert time.monotonic() < deadline

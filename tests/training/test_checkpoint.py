@@ -1,3 +1,5 @@
+"""Checkpoints survive kills and damage; their folder is named by the run and by the code."""
+
 import errno
 import io
 import os
@@ -14,7 +16,7 @@ import pytest
 from tests.support.tiny_records import REPOSITORY
 
 from tiny_imagenet.core.errors import PipelineError
-from tiny_imagenet.training.checkpoint import CheckpointStore, state_key
+from tiny_imagenet.training.checkpoint import CheckpointStore, code_digest, state_key
 
 
 class Killed(BaseException):
@@ -29,8 +31,8 @@ def arrays(number: int) -> dict[str, np.ndarray]:
 def assert_holds(store: CheckpointStore, number: int) -> None:
     found = store.load()
     assert found is not None
-    loaded, about = found
-    assert about == {"number": number, "ratio": 1 / 3}
+    loaded, metadata = found
+    assert metadata == {"number": number, "ratio": 1 / 3}
     assert loaded.keys() == arrays(number).keys()
     for name, array in arrays(number).items():
         assert (loaded[name].dtype, loaded[name].tobytes()) == (array.dtype, array.tobytes())
@@ -49,14 +51,14 @@ def store(tmp_path: Path) -> CheckpointStore:
     return store
 
 
-def test_the_newest_is_restored_bit_for_bit(store: CheckpointStore) -> None:
+def test_the_latest_checkpoint_is_restored_bit_for_bit(store: CheckpointStore) -> None:
     assert_holds(store, 2)
     assert len(list(store.directory.iterdir())) == 2
     store.latest.unlink()
     assert_holds(store, 1)
 
 
-def test_there_is_none_before_the_first_and_after_the_end(store: CheckpointStore, tmp_path: Path) -> None:
+def test_load_returns_none_before_the_first_save_and_after_removal(store: CheckpointStore, tmp_path: Path) -> None:
     assert CheckpointStore(tmp_path / "none").load() is None
     store.remove()
     assert store.load() is None
@@ -65,10 +67,10 @@ def test_there_is_none_before_the_first_and_after_the_end(store: CheckpointStore
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6])
-def test_a_kill_at_any_stage_of_a_save_leaves_a_checkpoint(
+def test_a_kill_at_any_moment_of_a_save_leaves_a_checkpoint(
     store: CheckpointStore, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
-    """Kills before and after each of the three moves: the data's way to the disk and the two renames."""
+    """Kills before and after each of the three operations: the fsync and the two renames."""
     calls = 0
 
     def counted(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +98,7 @@ def test_a_kill_at_any_stage_of_a_save_leaves_a_checkpoint(
     assert len(list(store.directory.iterdir())) == 2
 
 
-def test_half_a_checkpoint_left_aside_is_not_read(store: CheckpointStore) -> None:
+def test_an_incomplete_temporary_file_is_not_read(store: CheckpointStore) -> None:
     (store.directory / "checkpoint.tmp").write_bytes(store.latest.read_bytes()[:100])
     assert_holds(store, 2)
 
@@ -116,12 +118,12 @@ def garbage(data: bytes) -> list[bytes]:
 
 def pickles(_: bytes) -> list[bytes]:
     file = io.BytesIO()
-    np.savez(file, about=np.array([{}], object))
-    return [pickle.dumps({"about": 1}), file.getvalue()]
+    np.savez(file, metadata=np.array([{}], object))
+    return [pickle.dumps({"metadata": 1}), file.getvalue()]
 
 
 @pytest.mark.parametrize("spoil", [cut_anywhere, flip_bits_of_the_content, garbage, pickles])
-def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
+def test_a_damaged_checkpoint_is_skipped_with_a_warning(
     store: CheckpointStore, capsys: pytest.CaptureFixture[str], spoil: Callable[[bytes], list[bytes]]
 ) -> None:
     for data in spoil(store.latest.read_bytes()):
@@ -129,33 +131,35 @@ def test_a_damaged_checkpoint_is_passed_over_with_a_warning(
         assert_holds(store, 1)
         warning = capsys.readouterr().err
         assert warning.startswith(f"warning: {store.latest}: damaged (")
-        assert warning.endswith("going back to the one before it\n")
+        assert warning.endswith("the previous one is used\n")
 
 
-def test_two_damaged_ones_are_none(store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
+def test_load_returns_none_if_both_are_damaged(store: CheckpointStore, capsys: pytest.CaptureFixture[str]) -> None:
     store.latest.write_bytes(b"")
     store.previous.write_bytes(b"")
     assert store.load() is None
     assert capsys.readouterr().err.count("warning") == 2
 
 
-def test_a_pickle_is_neither_read_nor_written(store: CheckpointStore, tmp_path: Path) -> None:
-    made = tmp_path / "made"
+def test_pickles_are_neither_read_nor_written(store: CheckpointStore, tmp_path: Path) -> None:
+    created = tmp_path / "created"
 
-    class Evil:
+    class Malicious:
         def __reduce__(self) -> tuple[Any, ...]:
-            return os.mkdir, (str(made),)
+            return os.mkdir, (str(created),)
 
     file = io.BytesIO()
-    np.savez(file, about=np.array([Evil()], object))
+    np.savez(file, metadata=np.array([Malicious()], object))
     store.latest.write_bytes(file.getvalue())
     assert_holds(store, 1)
-    assert not made.exists()
+    assert not created.exists()
     with pytest.raises(ValueError, match="allow_pickle=False"):
         store.save({"variable_0": np.array([{}], object)}, {})
 
 
-def test_a_full_disk_is_told_and_costs_no_checkpoint(store: CheckpointStore, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_and_leaves_the_checkpoints(
+    store: CheckpointStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(_: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -167,27 +171,41 @@ def test_a_full_disk_is_told_and_costs_no_checkpoint(store: CheckpointStore, mon
     assert not list(store.directory.glob("*.tmp"))
 
 
-def test_the_key_is_a_function_of_the_inputs() -> None:
-    inputs = {"lr": 0.1, "layers": [1, 2]}
-    assert state_key(inputs) == state_key({"layers": [1, 2], "lr": 0.1})
-    assert state_key(inputs) != state_key(inputs | {"lr": 0.2})
+def test_the_key_differs_by_the_runs_digest() -> None:
+    assert state_key("a") == state_key("a")
+    assert state_key("a") != state_key("b")
 
 
-def test_the_key_is_a_function_of_the_loaded_code(tmp_path: Path) -> None:
-    code = "from tiny_imagenet.training.checkpoint import state_key; import tiny_imagenet.core.errors; print(state_key({}))"
+CODE = """
+import tiny_imagenet.core.errors, tiny_imagenet.dataset.classes
+from tiny_imagenet.training.checkpoint import code_digest, state_key
+print(state_key("run"), code_digest())
+"""
 
-    def key(source: Path) -> str:
+
+@pytest.mark.parametrize(
+    ("module", "changes_key", "changes_digest"),
+    [
+        ("dataset/classes.py", True, True),
+        ("models/vgg.py", False, True),  # not loaded
+        ("core/errors.py", False, False),  # loaded, and without effect on a result
+        ("tracking/runs.py", False, False),
+    ],
+)
+def test_keys_cover_the_code_that_can_change_a_result(
+    tmp_path: Path, module: str, changes_key: bool, changes_digest: bool
+) -> None:
+    def digests(source: Path) -> list[str]:
         environment = os.environ | {"PYTHONPATH": str(source)}
-        return subprocess.run(
-            [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-        ).stdout
+        command = [sys.executable, "-c", CODE]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.split()
 
-    copy = tmp_path / "tiny_imagenet"
-    shutil.copytree(REPOSITORY / "src" / "tiny_imagenet", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    assert key(tmp_path) == key(REPOSITORY / "src")  # wherever it lies
-    with (copy / "files.py").open("a") as file:
-        file.write("# not loaded\n")
-    assert key(tmp_path) == key(REPOSITORY / "src")
-    with (copy / "errors.py").open("a") as file:
-        file.write("# loaded\n")
-    assert key(tmp_path) != key(REPOSITORY / "src")
+    source = REPOSITORY / "src"
+    shutil.copytree(source / "tiny_imagenet", tmp_path / "tiny_imagenet", ignore=shutil.ignore_patterns("__pycache__"))
+    key, digest = digests(source)
+    assert digests(tmp_path) == [key, digest]  # independent of the folder
+    with (tmp_path / "tiny_imagenet" / module).open("a") as file:
+        file.write("# a change\n")
+    changed_key, changed_digest = digests(tmp_path)
+    assert (changed_key != key, changed_digest != digest) == (changes_key, changes_digest)
+    assert digest == code_digest()

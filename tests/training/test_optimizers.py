@@ -1,3 +1,5 @@
+"""Optimizers, schedules, the L2 gradient and clipping, each against its published definition."""
+
 from typing import Any
 
 import keras
@@ -24,11 +26,11 @@ def build(l2: float) -> keras.Model:
     )
 
 
-def test_l2_gradients_are_those_of_the_models_losses() -> None:
+def test_l2_gradients_equal_those_of_keras_losses() -> None:
     model = build(0.03)
     variables = model.trainable_variables
     rng = np.random.default_rng(0)
-    for variable in variables:  # biases, too, are not zero: their gradient must be
+    for variable in variables:  # biases too, so that a gradient of theirs would show
         variable.assign(rng.normal(size=variable.shape))
     gradients = [tf.constant(rng.normal(size=variable.shape), tf.float32) for variable in variables]
     with tf.GradientTape() as tape:
@@ -39,11 +41,11 @@ def test_l2_gradients_are_those_of_the_models_losses() -> None:
     ]
     ours = add_l2_gradients(gradients, variables, l2_factors(model, variables))
     assert sum(not np.array_equal(a, b) for a, b in zip(ours, gradients, strict=True)) == 4
-    for mine, theirs in zip(ours, expected, strict=True):
-        np.testing.assert_allclose(mine, theirs, rtol=1e-6, atol=1e-7)
+    for own, theirs in zip(ours, expected, strict=True):
+        np.testing.assert_allclose(own, theirs, rtol=1e-6, atol=1e-7)
 
 
-def test_factors_are_on_kernels_only() -> None:
+def test_only_kernels_have_an_l2_factor() -> None:
     model = build(0.03)
     assert l2_factors(model, model.trainable_variables) == [
         pytest.approx(0.03) if variable.path.endswith("/kernel") else 0.0 for variable in model.trainable_variables
@@ -56,8 +58,8 @@ def recipe(**changes: Any) -> Recipe:
     return Recipe(**{"optimizer": "sgd", "lr": 0.1, "epochs": 1, "batch_size": 1} | changes)
 
 
-def moved(start: np.ndarray, gradients: list[np.ndarray], num_steps: int = 10, **changes: Any) -> np.ndarray:
-    """Returns a kernel after steps along these gradients."""
+def updated(start: np.ndarray, gradients: list[np.ndarray], num_steps: int = 10, **changes: Any) -> np.ndarray:
+    """Returns a kernel after one update with each of the gradients."""
     variable = keras.Variable(start, name="kernel")
     optimizer = build_optimizer(recipe(**changes), [variable], num_steps)
     for gradient in gradients:
@@ -69,43 +71,43 @@ START = np.random.default_rng(1).normal(size=(6, 4)).astype(np.float32)
 GRADIENTS = [np.random.default_rng(seed).normal(size=(6, 4)).astype(np.float32) for seed in (2, 3)]
 
 
-def test_sgd_is_plain() -> None:
-    np.testing.assert_allclose(moved(START, GRADIENTS), START - 0.1 * (GRADIENTS[0] + GRADIENTS[1]), rtol=1e-5)
+def test_sgd_subtracts_the_gradients() -> None:
+    np.testing.assert_allclose(updated(START, GRADIENTS), START - 0.1 * (GRADIENTS[0] + GRADIENTS[1]), rtol=1e-5)
 
 
-def test_nesterov_looks_ahead() -> None:
+def test_nesterov_adds_the_momentum_of_the_next_step() -> None:
     first, second = GRADIENTS
     velocity = -0.1 * first
     expected = START + 0.9 * velocity - 0.1 * first
     velocity = 0.9 * velocity - 0.1 * second
     expected = expected + 0.9 * velocity - 0.1 * second
     np.testing.assert_allclose(
-        moved(START, GRADIENTS, optimizer="nesterov", momentum=0.9), expected, rtol=1e-4, atol=1e-6
+        updated(START, GRADIENTS, optimizer="nesterov", momentum=0.9), expected, rtol=1e-4, atol=1e-6
     )
 
 
-def test_weight_decay_is_decoupled_and_spares_vectors() -> None:
+def test_weight_decay_is_decoupled_and_leaves_vectors_alone() -> None:
     zero = np.zeros_like(START)
     for optimizer in ("sgd", "adamw", "muon"):
         np.testing.assert_allclose(
-            moved(START, [zero], optimizer=optimizer, weight_decay=0.5), START * (1 - 0.1 * 0.5), rtol=1e-5
+            updated(START, [zero], optimizer=optimizer, weight_decay=0.5), START * (1 - 0.1 * 0.5), rtol=1e-5
         )
-    np.testing.assert_array_equal(moved(START[0], [zero[0]], weight_decay=0.5), START[0])
+    np.testing.assert_array_equal(updated(START[0], [zero[0]], weight_decay=0.5), START[0])
 
 
 @pytest.mark.parametrize("shape", [(3, 3, 8, 16), (3, 3, 2, 32), (24, 16)])
-def test_muon_makes_the_update_of_a_kernel_half_orthogonal(shape: tuple[int, ...]) -> None:
+def test_the_muon_update_of_a_kernel_is_nearly_orthogonal(shape: tuple[int, ...]) -> None:
     gradient = np.random.default_rng(5).normal(size=shape).astype(np.float32)
-    update = moved(np.zeros(shape, np.float32), [gradient], optimizer="muon", momentum=0.95) / -0.1
+    update = updated(np.zeros(shape, np.float32), [gradient], optimizer="muon", momentum=0.95) / -0.1
     matrix = update.reshape(-1, shape[-1])
     values = np.linalg.svd(matrix / (0.2 * np.sqrt(max(matrix.shape))), compute_uv=False)
-    assert values.min() > 0.5  # Newton-Schulz brings them all near 1
+    assert values.min() > 0.5  # Newton-Schulz brings all singular values near 1
     assert values.max() < 1.4
     u, _, v = np.linalg.svd(gradient.reshape(-1, shape[-1]), full_matrices=False)
     assert np.sum(matrix * (u @ v)) / np.linalg.norm(matrix) / np.linalg.norm(u @ v) > 0.95
 
 
-def test_muon_leaves_the_logits_and_vectors_to_adamw() -> None:
+def test_muon_updates_logits_and_vectors_by_adamw() -> None:
     logits = keras.Variable(START, name="kernel")
     logits._path = "logits/kernel"
     bias = keras.Variable(START[0], name="bias")
@@ -117,7 +119,7 @@ def test_muon_leaves_the_logits_and_vectors_to_adamw() -> None:
         )  # Adam's first step
 
 
-def test_schedules() -> None:
+def test_learning_rate_schedules() -> None:
     steps = np.arange(100)
 
     def rates(**changes: Any) -> np.ndarray:
@@ -127,19 +129,19 @@ def test_schedules() -> None:
     np.testing.assert_array_equal(rates(), 0.1)
     np.testing.assert_allclose(rates(schedule="linear"), 0.1 * (1 - steps / 100), rtol=1e-5)
     np.testing.assert_allclose(
-        rates(schedule="one_cycle", warmup=0.25),
+        rates(schedule="one_cycle", warmup_fraction=0.25),
         0.1 * np.minimum((steps + 1) / 25, (100 - steps) / 76),
         rtol=1e-5,
     )
     np.testing.assert_allclose(
         rates(schedule="warmup_cosine"), 0.05 * (1 + np.cos(np.pi * steps / 100)), rtol=1e-4, atol=1e-8
     )
-    warmed = rates(schedule="warmup_cosine", warmup=0.2)
-    np.testing.assert_allclose(warmed[:20], 0.1 * steps[:20] / 20, rtol=1e-5)
-    np.testing.assert_allclose(warmed[20:], 0.05 * (1 + np.cos(np.pi * (steps[20:] - 20) / 80)), rtol=1e-4, atol=1e-8)
+    warm = rates(schedule="warmup_cosine", warmup_fraction=0.2)
+    np.testing.assert_allclose(warm[:20], 0.1 * steps[:20] / 20, rtol=1e-5)
+    np.testing.assert_allclose(warm[20:], 0.05 * (1 + np.cos(np.pi * (steps[20:] - 20) / 80)), rtol=1e-4, atol=1e-8)
 
 
-def test_clipping_is_by_the_norm_of_all_replicas_together() -> None:
+def test_clipping_uses_the_norm_over_all_replicas() -> None:
     strategy = devices.make_strategy("cpu")
     parts = [tf.constant([3.0, 0.0]), tf.constant([4.0])]
     clipped, small = (strategy.run(lambda norm=norm: clip_by_global_norm(parts, norm)) for norm in (1.0, 10.0))

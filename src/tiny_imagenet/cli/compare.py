@@ -1,104 +1,104 @@
-"""The command `tiny-imagenet compare`: the differences between two models."""
+"""The command `tiny-imagenet compare`: the differences between two evaluated models."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import json
-from collections.abc import Sequence
 
 from tiny_imagenet.cli.comparison import ClassChange, Comparison, compare
-from tiny_imagenet.cli.evaluated_models import find_scored
+from tiny_imagenet.cli.evaluated_models import find_evaluated_model
 from tiny_imagenet.cli.trained_models import add_root_argument
-from tiny_imagenet.report.results import FRACTIONS
+from tiny_imagenet.evaluation.metrics import METRICS
+from tiny_imagenet.report.formats import signed
+from tiny_imagenet.report.tables import align
+from tiny_imagenet.scoring.metrics import TOP_1
 
-HELP = "compare two models that were evaluated on the same images: parameters, metrics, classes, significance"
+HELP = "compare two models that were evaluated on the same images: parameters, metrics and classes"
 EPILOG = (
-    "The test is about these two models and other images of the kind. Another seed is another model: "
-    "to compare recipes, train each with several."
+    "The last line says whether B is better or worse than A by more than noise. The test is about these two models and "
+    "other images of the same kind. Another seed is another model: to compare recipes, train each with several seeds."
 )
 SHOWN = 5  # classes that gained, and that lost
+FRACTIONS = {metric.key for metric in METRICS if metric.is_fraction}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     text = "a model of the checkout (vgg), REVISION:MODEL (HEAD~1:vgg, an experiment's name:vgg), or an MLflow run's id"
     parser.add_argument("a", metavar="A", help=text)
-    parser.add_argument("b", metavar="B", help="the other model, named in the same way")
-    parser.add_argument("--json", action="store_true", help="print all of it as JSON, every class too")
+    parser.add_argument("b", metavar="B", help="the model to compare with A, named in the same way")
+    parser.add_argument("--json", action="store_true", help="print the whole comparison as JSON, with all classes")
     add_root_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compares the two models that the arguments name."""
-    found = compare(*(find_scored(arguments.root, name) for name in (arguments.a, arguments.b)))
-    print(_as_json(found) if arguments.json else _as_text(found))
+    """Prints the comparison of two models; returns 0."""
+    a, b = (find_evaluated_model(arguments.root, name) for name in (arguments.a, arguments.b))
+    comparison = compare(a, b)
+    print(_as_json(comparison) if arguments.json else _as_text(comparison))
     return 0
 
 
-def _as_json(found: Comparison) -> str:
-    content = dataclasses.asdict(found) | {"is_significant": found.is_significant, "verdict": verdict(found)}
+def verdict(comparison: Comparison) -> str:
+    """Returns a sentence on the significance of the difference."""
+    a, b = comparison.metrics[TOP_1.key]
+    error = comparison.standard_errors[TOP_1.key]
+    p_value = f"p = {comparison.p_value:.2g}" if comparison.p_value >= 1e-4 else "p < 0.0001"
+    judgment = (
+        f"B is {'better' if b > a else 'worse'} than A by more than"
+        if comparison.is_significant
+        else "The difference is no more than"
+    )
+    images = f"the same {comparison.num_images:,} {comparison.split} images"
+    discordant = f"{comparison.only_second:,} only B has right, {comparison.only_first:,} only A"
+    difference = f"{_difference(100 * (b - a), '.2f')} ± {100 * error:.2f} points of top-1 accuracy"
+    return f"{judgment} noise: {difference} on {images}; {discordant} (McNemar's exact test: {p_value})."
+
+
+def _as_json(comparison: Comparison) -> str:
+    content = dataclasses.asdict(comparison)
+    content |= {"is_significant": comparison.is_significant, "verdict": verdict(comparison)}
     return json.dumps(content, indent=2, allow_nan=False)
 
 
-def _as_text(found: Comparison) -> str:
-    metrics = [("", "A", "B", "B - A"), *(_metric(found, key) for key in found.metrics)]
-    parameters = [(key, _shown(a), _shown(b), "") for key, (a, b) in found.parameters.items()]
-    gained = [each for each in found.classes if each.gain > 0][:SHOWN]
-    lost = [each for each in reversed(found.classes) if each.gain < 0][:SHOWN]
+def _as_text(comparison: Comparison) -> str:
+    metrics = [_metric(comparison, key) for key in comparison.metrics]
+    parameters = [(key, _text(a), _text(b)) for key, (a, b) in comparison.parameters.items()]
+    gained = [each for each in comparison.classes if each.gain > 0][:SHOWN]
+    lost = [each for each in reversed(comparison.classes) if each.gain < 0][:SHOWN]
     parts = [
-        f"A: {found.first}\nB: {found.second}",
-        _aligned(metrics),
-        _aligned([("parameter", "A", "B", ""), *parameters]) if parameters else "No parameter differs.",
+        f"A: {comparison.first}\nB: {comparison.second}",
+        align([("", "A", "B", "B - A"), *metrics], "lrrl"),
+        align([("parameter", "A", "B"), *parameters]) if parameters else "No parameter differs.",
     ]
     for verb, changes in (("gained", gained), ("lost", lost)):
-        lines = [_class_line(found, change) for change in changes]
+        lines = [_class_line(comparison, change) for change in changes]
         parts.append("\n".join([f"classes that {verb} most", *lines]) if lines else f"No class {verb}.")
-    if any(found.is_clear(change) for change in gained + lost):
-        parts.append(f"* more than noise, even as one of {len(found.classes)} classes looked at")
-    return "\n\n".join([*parts, verdict(found)])
+    if any(comparison.is_clear(change) for change in gained + lost):
+        parts.append(f"* more than noise, even as one of {len(comparison.classes)} classes looked at")
+    return "\n\n".join([*parts, verdict(comparison)])
 
 
-def verdict(found: Comparison) -> str:
-    """Returns in a sentence whether the models differ by more than noise."""
-    a, b = found.metrics["top_1_accuracy"]
-    error = found.standard_errors["top_1_accuracy"]
-    chance = f"p = {found.p_value:.2g}" if found.p_value >= 1e-4 else "p < 0.0001"
-    judged = (
-        f"B is {'better' if b > a else 'worse'} than A by more than"
-        if found.is_significant
-        else "The difference is no more than"
-    )
-    images = f"the same {found.num_images:,} {found.split} images"
-    alone = f"{found.only_second:,} only B has right, {found.only_first:,} only A"
-    points = f"{_signed(100 * (b - a), '.2f')} ± {100 * error:.2f} points of top-1 accuracy"
-    return f"{judged} noise: {points} on {images}; {alone} (McNemar's exact test: {chance})."
-
-
-def _metric(found: Comparison, key: str) -> tuple[str, str, str, str]:
+def _metric(comparison: Comparison, key: str) -> tuple[str, str, str, str]:
     """Returns a metric's cells; a fraction becomes percent."""
-    factor, unit = (100, " %") if key.endswith(FRACTIONS) else (1, "")
-    a, b = (factor * value for value in found.metrics[key])
+    factor, unit = (100, " %") if key in FRACTIONS else (1, "")
+    a, b = (factor * value for value in comparison.metrics[key])
     form = ".2f" if unit else "," if isinstance(a, int) and max(a, b) < 1e9 else ".3f" if max(a, b) < 1000 else ".4g"
-    error = f" ± {factor * found.standard_errors[key]:.2f}" if key in found.standard_errors else ""
-    return key + unit, format(a, form), format(b, form), _signed(b - a, form) + error
+    errors = comparison.standard_errors
+    error = f" ± {factor * errors[key]:.2f}" if key in errors else ""
+    return key + unit, format(a, form), format(b, form), _difference(b - a, form) + error
 
 
-def _signed(value: float, form: str) -> str:
-    return ("+" if value > 0 else "−" if value < 0 else "") + format(abs(value), form)
+def _difference(value: float, form: str) -> str:
+    """Returns a number with its sign, zero without."""
+    return signed(value, form) if value else format(value, form)
 
 
-def _shown(value: object) -> str:
+def _text(value: object) -> str:
     return "-" if value is None else str(value)
 
 
-def _class_line(found: Comparison, change: ClassChange) -> str:
-    gain, mark = _signed(change.gain, ""), " *" if found.is_clear(change) else ""
+def _class_line(comparison: Comparison, change: ClassChange) -> str:
+    gain, mark = _difference(change.gain, ""), " *" if comparison.is_clear(change) else ""
     return f"  {gain:>4}  {change.name}: {change.first} to {change.second} of {change.num_images}{mark}"
-
-
-def _aligned(rows: Sequence[tuple[str, str, str, str]]) -> str:
-    """Returns rows in columns: the first to the left, two to the right, the last to the left."""
-    one, two, three = (max(len(row[at]) for row in rows) for at in range(3))
-    lines = [f"{key:{one}}  {a:>{two}}  {b:>{three}}  {rest}" for key, a, b, rest in rows]
-    return "\n".join(line.rstrip() for line in lines)

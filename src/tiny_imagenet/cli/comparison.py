@@ -1,4 +1,4 @@
-"""What differs between two scored models, and whether by more than noise."""
+"""The comparison of two evaluated models: parameters, metrics, classes, and the significance of the difference."""
 
 from __future__ import annotations
 
@@ -8,22 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from tiny_imagenet.cli.evaluated_models import Scored
+from tiny_imagenet.cli.evaluated_models import EvaluatedModel
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.run_record import flatten
+from tiny_imagenet.core.run_record import TrainingRecord, flatten
 from tiny_imagenet.dataset.classes import Class, short_names
+from tiny_imagenet.evaluation.metrics import ECE
 from tiny_imagenet.report.differences import paired_difference
-from tiny_imagenet.report.mistakes import correct
+from tiny_imagenet.report.results import SCORES, Result
+from tiny_imagenet.report.significance import MAX_P_VALUE
+from tiny_imagenet.scoring.metrics import TOP_1, TOP_5
 
-SIGNIFICANT = 0.05  # a p-value below it is more than noise
-SCORES = ("top_1_accuracy", "top_5_accuracy", "loss", "objective", "ece")
 COST = ("num_parameters", "train_flops", "train_seconds")
-MEASURED = ("model", "macs_per_image", "images_per_second", *COST)  # of training.json: no parameters
+NO_PARAMETERS = {"model", "macs_per_image", *COST}  # keys of a training's record
 
 
 @dataclass(frozen=True)
 class ClassChange:
-    """How many of a class's images either model is right about; p-value of McNemar's exact test on these."""
+    """The images of a class that each model classifies correctly.
+
+    Attributes:
+        wnid: Of the class.
+        name: Of the class.
+        num_images: Of the class.
+        first: Correct by the first model.
+        second: Correct by the second model.
+        p_value: Of McNemar's exact test on these images.
+    """
 
     wnid: str
     name: str
@@ -34,26 +44,26 @@ class ClassChange:
 
     @property
     def gain(self) -> int:
-        """How many more the second is right about."""
+        """Images correct by the second model less those by the first."""
         return self.second - self.first
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """The first model and the second.
+    """Two models evaluated on the same images.
 
     Attributes:
-        first: What the first was asked for by.
-        second: What the second was asked for by.
-        split: The split that both were scored on.
-        num_images: How many images.
-        parameters: Those that differ, with both values; None where one has none of that name.
-        metrics: Both values: accuracies as fractions, cost in FLOPs and seconds.
+        first: The name that the first was requested by.
+        second: The name that the second was requested by.
+        split: The split that both were evaluated on.
+        num_images: Of the split.
+        parameters: The parameters that differ, with both values; None for a model that lacks the parameter.
+        metrics: Both values: accuracies as fractions, cost in FLOPs and seconds; an unknown time is left out.
         standard_errors: Of the difference of each accuracy, paired: over the same images.
-        only_first: Images that only the first is right about.
-        only_second: Images that only the second is right about.
-        p_value: By McNemar's exact test: how often chance alone would part these images so unequally.
-        classes: Each class, what gained most first.
+        only_first: Images that only the first model classifies correctly.
+        only_second: Images that only the second model classifies correctly.
+        p_value: Two-sided p-value of McNemar's exact test.
+        classes: The classes by gain, the largest first.
     """
 
     first: str
@@ -70,84 +80,92 @@ class Comparison:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the top-1 accuracies differ by more than noise."""
-        return self.p_value < SIGNIFICANT
+        """Whether the difference of the top-1 accuracies is significant."""
+        return self.p_value < MAX_P_VALUE
 
     def is_clear(self, change: ClassChange) -> bool:
-        """Returns whether a class changed by more than noise, as one of so many looked at (Bonferroni)."""
-        return change.p_value < SIGNIFICANT / len(self.classes)
+        """Returns whether the change of a class is significant among all classes (Bonferroni)."""
+        return change.p_value < MAX_P_VALUE / len(self.classes)
 
 
-def compare(first: Scored, second: Scored) -> Comparison:
-    """Compares two models on the images that both were scored on.
+def compare(first: EvaluatedModel, second: EvaluatedModel) -> Comparison:
+    """Compares two models on the images that both were evaluated on.
 
     Raises:
-        InputError: They were scored on different splits or images.
+        InputError: They were evaluated on different splits or images.
     """
     a, b = first.result, second.result
-    if a.split != b.split:
-        what = f"scored on {a.split} and on {b.split}"
-        raise InputError(f"{a.model} and {b.model}", what, "compare models scored on the same split")
+    split = a.evaluation.split
+    if split != b.evaluation.split:
+        what = f"evaluated on {split} and on {b.evaluation.split}"
+        raise InputError(f"{a.model} and {b.model}", what, "compare models evaluated on the same split")
     if not first.has_images_of(second):
-        what = f"scored on different images of {a.split} ({a.training['dataset']}, {b.training['dataset']})"
-        raise InputError(f"{a.model} and {b.model}", what, "compare models scored on the same records")
-    hits = [(correct(each.predictions), _among_five(each.predictions)) for each in (first, second)]
-    only_first, only_second, p_value = mcnemar(hits[0][0], hits[1][0])
+        what = f"evaluated on different images of {split} ({a.training.dataset}, {b.training.dataset})"
+        raise InputError(f"{a.model} and {b.model}", what, "compare models evaluated on the same records")
+    one, two = first.predictions, second.predictions
+    only_first, only_second, p_value = mcnemar(one.is_correct, two.is_correct)
     return Comparison(
         first=a.model,
         second=b.model,
-        split=a.split,
-        num_images=len(hits[0][0]),
+        split=split,
+        num_images=len(one.label),
         parameters=_differing(_parameters(a.training), _parameters(b.training)),
-        metrics={key: (a.evaluation[key], b.evaluation[key]) for key in SCORES}
-        | {key: (a.training[key], b.training[key]) for key in COST},
-        standard_errors={key: paired_difference(hits[1][k], hits[0][k])[1] for k, key in enumerate(SCORES[:2])},
+        metrics=_metrics(a, b),
+        standard_errors={
+            TOP_1.key: paired_difference(two.is_correct, one.is_correct)[1],
+            TOP_5.key: paired_difference(two.is_in_top_5, one.is_in_top_5)[1],
+        },
         only_first=only_first,
         only_second=only_second,
         p_value=p_value,
-        classes=_class_changes(first, hits[0][0], hits[1][0]),
+        classes=_class_changes(first, second),
     )
 
 
 def mcnemar(first: np.ndarray, second: np.ndarray) -> tuple[int, int, float]:
-    """McNemar's exact test, two-sided: were it chance, either would be right alone about half of the images in dispute.
+    """McNemar's exact test, two-sided.
 
     Source: McNemar, 1947, "Note on the sampling error of the difference between correlated proportions or percentages".
 
     Args:
-        first: Whether one model is right about each image, bool (N,).
-        second: The same of another, about the same images.
+        first: Whether a model is correct about each image, bool (images,).
+        second: The same of another model, about the same images.
 
     Returns:
-        How many images only the first, and only the second, is right about; the p-value, by whole numbers.
+        The images that only the first, and that only the second, is correct about; the p-value.
     """
+    from scipy.stats import binomtest  # type: ignore[import-untyped]
+
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
-    disputed = only_first + only_second
-    ways, tail = 1, 0  # to choose k of the disputed images; that sum over all k as small as seen
-    for k in range(min(only_first, only_second) + 1):
-        tail += ways
-        ways = ways * (disputed - k) // (k + 1)
-    return only_first, only_second, min(1.0, 2 * tail / 2**disputed)
+    discordant = only_first + only_second
+    return only_first, only_second, float(binomtest(only_first, discordant).pvalue) if discordant else 1.0
 
 
-def _among_five(predictions: Mapping[str, np.ndarray]) -> np.ndarray:
-    return np.asarray((predictions["top_5"] == predictions["label"][:, None]).any(axis=1))
+def _metrics(a: Result, b: Result) -> dict[str, tuple[float, float]]:
+    pairs: dict[str, tuple[float | None, float | None]]
+    pairs = {metric.key: (a.value(metric), b.value(metric)) for metric in (*SCORES, ECE)}
+    pairs |= {key: (getattr(a.training, key), getattr(b.training, key)) for key in COST}
+    pairs["train_seconds"] = (a.train_seconds, b.train_seconds)
+    return {key: (x, y) for key, (x, y) in pairs.items() if x is not None and y is not None}
 
 
-def _parameters(training: Mapping[str, Any]) -> dict[str, Any]:
-    return flatten({key: value for key, value in training.items() if key not in MEASURED})
+def _parameters(training: TrainingRecord) -> dict[str, Any]:
+    return flatten(training.model_dump(exclude=NO_PARAMETERS))
 
 
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
     pairs = {key: (first.get(key), second.get(key)) for key in {**first, **second}}
+    if "" in pairs["data_sha256"]:  # records of earlier versions lack it
+        del pairs["data_sha256"]
     return {key: (a, b) for key, (a, b) in pairs.items() if a != b}
 
 
-def _class_changes(scored: Scored, first: np.ndarray, second: np.ndarray) -> list[ClassChange]:
-    classes = [Class(row["wnid"], row["words"]) for row in scored.result.per_class]
+def _class_changes(first: EvaluatedModel, second: EvaluatedModel) -> list[ClassChange]:
+    classes = [Class(row.wnid, row.words) for row in first.result.per_class]
+    one, two = first.predictions.is_correct, second.predictions.is_correct
     changes = []
     for label, (each, name) in enumerate(zip(classes, short_names(classes), strict=True)):
-        mine = scored.predictions["label"] == label
-        right = int(first[mine].sum()), int(second[mine].sum())
-        changes.append(ClassChange(each.wnid, name, int(mine.sum()), *right, mcnemar(first[mine], second[mine])[2]))
+        own = first.predictions.label == label
+        correct = int(one[own].sum()), int(two[own].sum())
+        changes.append(ClassChange(each.wnid, name, int(own.sum()), *correct, mcnemar(one[own], two[own])[2]))
     return sorted(changes, key=lambda change: -change.gain)

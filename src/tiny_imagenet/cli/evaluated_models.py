@@ -1,50 +1,49 @@
-"""A model's results and the images they are of: from a checkout, one of its git revisions, or an MLflow run."""
+"""The results of evaluated models: from a checkout, a git revision of it, or an MLflow run."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-
-import numpy as np
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.core.strict_yaml import nearest
 from tiny_imagenet.dataset.manifest import MANIFEST, load_manifest
-from tiny_imagenet.report.results import Result, load_predictions, load_result
+from tiny_imagenet.report.predictions import Predictions, load_predictions
+from tiny_imagenet.report.result_files import load_result
+from tiny_imagenet.report.results import Result
 
-RUN_ID = re.compile(r"[0-9a-f]{32}")  # MLflow's; a commit's has 40
+RUN_ID = re.compile(r"[0-9a-f]{32}")  # of MLflow; a git commit's has 40 digits
 RECORDS = Path("data/records")
 
 
 @dataclass(frozen=True)
-class Scored:
-    """What a model was scored on, and how it did.
+class EvaluatedModel:
+    """A model's results, and the images that they are of.
 
     Attributes:
-        result: Its results; `result.model` is what it was asked for by.
-        predictions: `label` (N,), `top_5` (N, k) and `top_5_probability` (N, k), in the records' order.
+        result: The results; `result.model` is the name that was requested.
+        predictions: On the split of the results.
         manifest_sha256: Of the records' manifest.
-        shards: The SHA-256 of each shard of the split; None of an MLflow run, which knows the manifest's alone.
+        shards: The SHA-256 of each shard of the split; None for an MLflow run, which records the manifest's only.
     """
 
     result: Result
-    predictions: Mapping[str, np.ndarray]
+    predictions: Predictions
     manifest_sha256: str
     shards: tuple[str, ...] | None
 
-    def has_images_of(self, other: Scored) -> bool:
-        """Returns whether both were scored on the same images, as far as is known."""
+    def has_images_of(self, other: EvaluatedModel) -> bool:
+        """Returns whether both were evaluated on the same images, as far as the digests tell."""
         same_manifest = self.manifest_sha256 == other.manifest_sha256
         same_shards = self.shards is not None and self.shards == other.shards
-        same_labels = np.array_equal(self.predictions["label"], other.predictions["label"])
-        return (same_manifest or same_shards) and same_labels
+        return (same_manifest or same_shards) and self.predictions.has_labels_of(other.predictions)
 
 
-def find_scored(root: Path, name: str) -> Scored:
+def find_evaluated_model(root: Path, name: str) -> EvaluatedModel:
     """Finds a model's results.
 
     Args:
@@ -52,38 +51,43 @@ def find_scored(root: Path, name: str) -> Scored:
         name: A model of the checkout, REVISION:MODEL (a commit, branch, tag or DVC experiment), or an MLflow run's id.
 
     Raises:
-        InputError: They are not there, or damaged.
+        InputError: The results are missing or damaged.
     """
     with TemporaryDirectory() as temporary:
         if RUN_ID.fullmatch(name):
-            from tiny_imagenet.tracking.evaluations import download_evaluation
-
-            folder, digest = download_evaluation(root, name, Path(temporary))
-            return Scored(load_result(name, folder), load_predictions(name, folder / "predictions.npz"), digest, None)
+            return _load_run(root, name, Path(temporary))
         if ":" in name:
             revision, _, model = name.partition(":")
             _get_revision(root, revision, model, Path(temporary))
-            return _read(Path(temporary), Path(temporary) / "model", name)
+            return _load(Path(temporary), Path(temporary) / "model", Path(temporary) / "run.json", name)
         known = [path.parent.name for path in sorted(root.glob("metrics/*/evaluation.json"))]
         if name not in known:
             todo = f"{nearest(name, known) if known else 'run `dvc repro`'} (or name REVISION:MODEL, or an MLflow run)"
-            raise InputError(f"{root / 'metrics'}: {name}", "no such scored model", todo)
-        return _read(root / RECORDS, root / "metrics" / name, name)
+            raise InputError(f"{root / 'metrics'}: {name}", "no such evaluated model", todo)
+        return _load(root / RECORDS, root / "metrics" / name, root / "models" / name / "run.json", name)
 
 
-def _read(records: Path, metrics: Path, name: str) -> Scored:
-    result = load_result(name, metrics)
-    manifest = load_manifest(records)
-    if result.split not in manifest.splits:
-        raise InputError(
-            records / MANIFEST, f"has no split {result.split!r}, on which {name} was scored", "run `dvc repro`"
-        )
-    shards = tuple(shard.sha256 for shard in manifest.splits[result.split].shards)
-    return Scored(result, load_predictions(name, metrics / "predictions.npz"), sha256_of(records / MANIFEST), shards)
+def _load(records: Path, metrics: Path, run_file: Path, name: str) -> EvaluatedModel:
+    result = load_result(name, metrics, run_file)
+    manifest, split = load_manifest(records), result.evaluation.split
+    if split not in manifest.splits:
+        what = f"has no split {split!r}, on which {name} was evaluated"
+        raise InputError(records / MANIFEST, what, "run `dvc repro`")
+    shards = tuple(shard.sha256 for shard in manifest.splits[split].shards)
+    predictions = load_predictions(name, metrics / "predictions.npz")
+    return EvaluatedModel(result, predictions, sha256_of(records / MANIFEST), shards)
+
+
+def _load_run(root: Path, run_id: str, folder: Path) -> EvaluatedModel:
+    from tiny_imagenet.tracking.evaluations import download_evaluation
+
+    metrics, manifest_sha256 = download_evaluation(root, run_id, folder)
+    predictions = load_predictions(run_id, metrics / "predictions.npz")
+    return EvaluatedModel(load_result(run_id, metrics), predictions, manifest_sha256, None)
 
 
 def _get_revision(root: Path, revision: str, model: str, folder: Path) -> None:
-    """Copies from git and DVC's cache: the manifest of a revision's records, and a model's metrics into `model`."""
+    """Copies a model's metrics (to `model`), run.json and the records' manifest of a revision, from git and DVC."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
@@ -98,3 +102,5 @@ def _get_revision(root: Path, revision: str, model: str, folder: Path) -> None:
         what = f"cannot be read ({error or type(error).__name__})"
         todo = "name a revision that was reproduced, its outputs in DVC's cache (`dvc fetch`)"
         raise InputError(f"{revision}:{model}", what, todo) from None
+    with suppress(DvcException, OSError):  # only the training time is in it
+        files.get_file(f"models/{model}/run.json", str(folder / "run.json"))

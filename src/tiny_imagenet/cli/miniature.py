@@ -21,7 +21,7 @@ from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import sha256_of
 
 CODE = ("src", "stages", "params.yaml")
-IMAGES_PER_CLASS = {"train": 3, "val": 1}  # of 200 classes: two steps or more of each recipe
+NUM_IMAGES = {"train": 600, "val": 200}  # about: of all classes the same number; two steps or more of each recipe
 TEST_IMAGES = 10
 NAME = "miniature"  # of the dataset
 
@@ -113,13 +113,15 @@ def write_miniature_archive(source: Path | None, path: Path) -> Path | None:
         return None
     with zipfile.ZipFile(source) as full, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as small:
         root = full.namelist()[0].split("/")[0]
+        num_classes = len(full.read(f"{root}/wnids.txt").split())
+        per_class = {split: -(-count // num_classes) for split, count in NUM_IMAGES.items()}
         annotations = full.read(f"{root}/val/val_annotations.txt").decode().splitlines()
-        kept = _first_per_class([line.split("\t")[1] for line in annotations], IMAGES_PER_CLASS["val"])
+        kept = _first_per_class([line.split("\t")[1] for line in annotations], per_class["val"])
         lines = [annotations[index] for index in kept]
         val = {f"{root}/val/images/{line.split(chr(9))[0]}" for line in lines}
         names = [name for name in sorted(full.namelist()) if not name.endswith("/")]
         train = [name for name in names if name.startswith(f"{root}/train/") and "/images/" in name]
-        first = {train[i] for i in _first_per_class([name.split("/")[2] for name in train], IMAGES_PER_CLASS["train"])}
+        first = {train[i] for i in _first_per_class([name.split("/")[2] for name in train], per_class["train"])}
         test = [name for name in names if name.startswith(f"{root}/test/images/")][:TEST_IMAGES]
         small.writestr(f"{root}/val/val_annotations.txt", "".join(f"{line}\n" for line in lines))
         for name in (f"{root}/wnids.txt", f"{root}/words.txt", *sorted(first), *sorted(val), *test):

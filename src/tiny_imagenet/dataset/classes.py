@@ -18,9 +18,14 @@ class Class:
     words: str
 
 
+def first_name(words: str) -> str:
+    """Returns the first of a class's names: "sports car" of "sports car, sport car"."""
+    return words.split(",")[0].strip()
+
+
 def short_names(classes: Sequence[Class]) -> list[str]:
     """Returns the first name of each class, with the wnid appended if another class has the same."""
-    first = [each.words.split(",")[0].strip() for each in classes]
+    first = [first_name(each.words) for each in classes]
     return [
         f"{name} ({each.wnid})" if first.count(name) > 1 else name for name, each in zip(first, classes, strict=True)
     ]

@@ -1,4 +1,4 @@
-"""Pictures of accuracy over what training costs: compute, or time."""
+"""Figures of accuracy over the cost of training: compute, or time."""
 
 from __future__ import annotations
 
@@ -14,29 +14,12 @@ from matplotlib.text import Annotation
 from matplotlib.ticker import FixedLocator, FuncFormatter
 from matplotlib.transforms import Bbox
 
-from tiny_imagenet.report.style import COLOURS, INK, MUTED, PAPER, STYLE
+from tiny_imagenet.report.style import COLORS, INK, MUTED, PAPER, STYLE
 
 PANELS = (("top_1_accuracy", "top-1 accuracy, %"), ("top_5_accuracy", "top-5 accuracy, %"))
 PUBLISHED = "published, at reckoned compute"
-TIMES: dict[float, str] = {
-    1: "1 s",
-    10: "10 s",
-    60: "1 min",
-    600: "10 min",
-    3600: "1 h",
-    36000: "10 h",
-    360000: "100 h",
-}
-FINE_TIMES: dict[float, str] = {
-    2: "2 s",
-    5: "5 s",
-    30: "30 s",
-    120: "2 min",
-    300: "5 min",
-    1800: "30 min",
-    7200: "2 h",
-    18000: "5 h",
-}
+TIMES = {1.0: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h", 36000: "10 h", 360000: "100 h"}
+FINE_TIMES = {2.0: "2 s", 5: "5 s", 30: "30 s", 120: "2 min", 300: "5 min", 1800: "30 min", 7200: "2 h", 18000: "5 h"}
 PREFIXES = {6: "M", 9: "G", 12: "T", 15: "P", 18: "E", 21: "Z"}
 FLOPS, FINE_FLOPS = (
     {
@@ -46,16 +29,21 @@ FLOPS, FINE_FLOPS = (
     }
     for step in (1, 3)
 )
-DISTANCES = (7, 13, 20)  # of a label from its point, in typographic points, the nearest tried first
+DISTANCES = (7, 13, 20)  # of a label from its point, in points, the nearest tried first
 DIRECTIONS = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, -1), (1, -1), (-1, 1))
-NEAR = 1e3  # where the highest cost is less than so many times the lowest, there are finer ticks
+FINE_TICKS_RATIO = 1e3  # of highest to lowest cost, below which there are finer ticks
 
 
 @dataclass(frozen=True)
 class Point:
-    """A model's accuracies (fractions) and its cost; `label` "" where another point speaks for it.
+    """A model's accuracies and cost.
 
-    `kind` is what it was trained on, or `PUBLISHED`.
+    Attributes:
+        label: Its name; "" if another point has the label.
+        kind: The device, or `PUBLISHED`.
+        cost: FLOPs or seconds.
+        top_1_accuracy: As a fraction.
+        top_5_accuracy: As a fraction.
     """
 
     label: str
@@ -75,7 +63,7 @@ def draw_time(points: Sequence[Point], best_published: Mapping[str, float]) -> F
 
     Args:
         points: The models.
-        best_published: The highest published value (a fraction) of each accuracy, drawn as a dashed line; or nothing.
+        best_published: The highest published value of each accuracy, a fraction, drawn as a dashed line; may be empty.
     """
     return _draw(points, "training time", TIMES, FINE_TIMES, best_published)
 
@@ -113,22 +101,22 @@ def _scatter(axes: Axes, points: Iterable[Point], metric: str, kind: str, index:
     if kind == PUBLISHED:
         axes.plot(x, y, "D", color=PAPER, markeredgecolor=INK, markersize=5, label=kind, clip_on=False)
     else:
-        axes.plot(x, y, "o", color=COLOURS[index % len(COLOURS)], markersize=6, alpha=0.85, label=kind, clip_on=False)
+        axes.plot(x, y, "o", color=COLORS[index % len(COLORS)], markersize=6, alpha=0.85, label=kind, clip_on=False)
 
 
 def _set_ticks(axes: Axes, costs: Sequence[float], ticks: Mapping[float, str], fine_ticks: Mapping[float, str]) -> None:
-    """Sets limits with room for the labels, and ticks that people read."""
+    """Sets limits that leave space for the labels, and ticks at round values."""
     low, high = min(costs) / 2.2, max(costs) * 2.2
-    names = {**ticks, **(fine_ticks if high / low < NEAR else {})}
+    names = {**ticks, **(fine_ticks if high / low < FINE_TICKS_RATIO else {})}
     axes.set_xlim(low, high)
-    axes.xaxis.set_major_locator(FixedLocator([place for place in sorted(names) if low <= place <= high]))
+    axes.xaxis.set_major_locator(FixedLocator([tick for tick in sorted(names) if low <= tick <= high]))
     axes.xaxis.set_minor_locator(FixedLocator([]))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: names.get(value, "")))
 
 
 def _label(figure: Figure, axes: Axes, points: Sequence[Point], metric: str, level: float | None) -> None:
-    """Writes each label beside its point where it hides no point, other label or line at `level`, the best first."""
-    FigureCanvasAgg(figure)  # knows how wide a text is
+    """Writes each label beside its point where it overlaps no point, label or line at `level`, the best first."""
+    FigureCanvasAgg(figure)  # measures texts
     spots = [axes.transData.transform((point.cost, 100.0 * getattr(point, metric))) for point in points]
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in spots]
     if level is not None:
@@ -142,15 +130,15 @@ def _label(figure: Figure, axes: Axes, points: Sequence[Point], metric: str, lev
             text = _write(axes, point, metric, (distance * side, distance * height))
             box = text.get_window_extent()
             text.remove()
-            hidden = sum(_common(box, other) for other in taken) + box.width * box.height - _common(box, axes.bbox)
+            hidden = sum(_overlap(box, other) for other in taken) + box.width * box.height - _overlap(box, axes.bbox)
             tried.append((round(hidden, 3), len(tried), (distance * side, distance * height), box))
-        _, place, offset, box = min(tried, key=lambda each: each[:2])
-        _write(axes, point, metric, offset, line=place >= len(DIRECTIONS))
+        _, number, offset, box = min(tried, key=lambda each: each[:2])
+        _write(axes, point, metric, offset, line=number >= len(DIRECTIONS))
         taken.append(box.padded(3))
 
 
 def _write(axes: Axes, point: Point, metric: str, offset: tuple[int, int], *, line: bool = False) -> Annotation:
-    """Writes a point's label so many typographic points to its right and above it, with a line to it where asked."""
+    """Writes a point's label at an offset (right, up) in points, with a line to it if `line`."""
     right, up = offset
     thin = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
     return axes.annotate(
@@ -166,7 +154,7 @@ def _write(axes: Axes, point: Point, metric: str, offset: tuple[int, int], *, li
     )
 
 
-def _common(first: Bbox, second: Bbox) -> float:
-    """Returns the area of what two boxes have in common."""
+def _overlap(first: Bbox, second: Bbox) -> float:
+    """Returns the area that two boxes share."""
     both = Bbox.intersection(first, second)
     return both.width * both.height if both else 0.0

@@ -1,28 +1,27 @@
-"""The curves of the trainings (the report's Figures 6 and 7)."""
+"""Training curves (Figures 6 and 7 of the published report)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from tiny_imagenet.report.style import COLOURS, DIAMOND, MUTED, STYLE
+from tiny_imagenet.report.results import Epoch, PublishedRow
+from tiny_imagenet.report.style import COLORS, DIAMOND, MUTED, STYLE
 
-History = Sequence[Mapping[str, float]]
+History = Sequence[Epoch]
 
 
 @rc_context(STYLE)
-def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mapping[str, Any]]) -> dict[str, Figure]:
-    """Draws top-1 accuracy and objective over the epochs (the report's Figures 6 and 7), one figure a model.
+def draw_curves(histories: Mapping[str, History], published: Mapping[str, PublishedRow]) -> dict[str, Figure]:
+    """Draws top-1 accuracy and objective by epoch, one figure per model; all figures share their scales.
 
     Args:
-        histories: For each model its rows of history.csv, accuracies as fractions. All figures share their scales.
-        published: For some models `top_1_accuracy` and `loss` (which includes the L2 term), drawn as dashed lines, and
-            maybe `curve`, top-1 accuracy by epoch, drawn as diamonds.
+        histories: By model.
+        published: By model, for some of them: final values are dashed lines, `curve` is drawn as diamonds.
     """
     figures = {}
     accuracy_axes, objective_axes = [], []
@@ -30,18 +29,16 @@ def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mappin
         figures[name] = Figure((3.4, 4.6), layout="constrained")
         top, bottom = figures[name].subplots(2, 1, sharex=True)
         reference = published.get(name)
-        _curve(top, history, "top_1_accuracy", 100.0, reference["top_1_accuracy"] if reference else None)
-        _curve(bottom, history, "objective", 1.0, reference["loss"] if reference else None)
-        if reference and reference.get("curve"):
-            epochs = sorted(reference["curve"])
-            top.plot(epochs, [100.0 * reference["curve"][epoch] for epoch in epochs], label="published plot", **DIAMOND)
-            top.set_xticks([history[-1]["epoch"], *epochs])
-        if any(row["val_loss"] != row["val_objective"] for row in history):
-            epochs = [row["epoch"] for row in history]
+        _curve(top, history, "top_1_accuracy", 100.0, reference.top_1_accuracy if reference else None)
+        _curve(bottom, history, "objective", 1.0, reference.loss if reference else None)
+        if reference and reference.curve:
+            epochs = sorted(reference.curve)
+            top.plot(epochs, [100.0 * reference.curve[epoch] for epoch in epochs], label="published plot", **DIAMOND)
+            top.set_xticks([history[-1].epoch, *epochs])
+        if any(row.val_loss != row.val_objective for row in history):
+            epochs, losses = [row.epoch for row in history], [row.val_loss for row in history]
             style = {"linestyle": ":", "linewidth": 1.2, "marker": "." if len(history) == 1 else ""}
-            bottom.plot(
-                epochs, [row["val_loss"] for row in history], color=COLOURS[1], label="val, no L2 term", **style
-            )
+            bottom.plot(epochs, losses, color=COLORS[1], label="val, no L2 term", **style)
         top.set_title("top-1 accuracy, %")
         bottom.set_title("loss with the L2 term")
         bottom.set_xlabel("epoch")
@@ -55,11 +52,11 @@ def draw_curves(histories: Mapping[str, History], published: Mapping[str, Mappin
 
 
 def _curve(axes: Axes, history: History, metric: str, scale: float, published: float | None) -> None:
-    epochs = [row["epoch"] for row in history]
+    epochs = [row.epoch for row in history]
     marker = "o" if len(history) == 1 else ""
-    for prefix, colour, label in (("", COLOURS[0], "train"), ("val_", COLOURS[1], "val")):
-        values = [scale * row[prefix + metric] for row in history]
-        axes.plot(epochs, values, color=colour, label=label, linewidth=1.6, marker=marker, markersize=5)
+    for prefix, color, label in (("", COLORS[0], "train"), ("val_", COLORS[1], "val")):
+        values = [scale * getattr(row, prefix + metric) for row in history]
+        axes.plot(epochs, values, color=color, label=label, linewidth=1.6, marker=marker, markersize=5)
     if published is not None:
         axes.axhline(scale * published, color=MUTED, linewidth=1.2, linestyle="--", label="published")
     axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, steps=[1, 2, 5, 10]))

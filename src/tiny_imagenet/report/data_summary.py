@@ -1,29 +1,31 @@
-"""The data report for people: a row a split, what is repeated where, and classes by their names."""
+"""The data report as tables and sentences: splits, repeated images, and classes by their names."""
 
 from __future__ import annotations
 
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import Class, short_names
-from tiny_imagenet.report.tables import NONE, Number, Table
+from tiny_imagenet.report.formats import NONE
+from tiny_imagenet.report.tables import Number, Table
 
 KEYS = (
     *("splits", "train_mean", "train_std", "identical_files", "identical_pixels_of_different_files"),
     *("classes_without_words", "classes_of_equal_words", "classes_of_equal_first_word"),
 )
-KINDS = (("identical_files", "the same file"), ("identical_pixels_of_different_files", "the same pixels"))
+REPEATS = (("identical_files", "the same file"), ("identical_pixels_of_different_files", "the same pixels"))
 
 
 def load_data_report(path: Path) -> dict[str, Any]:
-    """Reads preprocess's report on the data.
+    """Reads data.json, the report of the stage preprocess.
 
     Raises:
-        InputError: It is missing or no JSON object.
+        InputError: The file is missing or damaged.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -36,41 +38,48 @@ def load_data_report(path: Path) -> dict[str, Any]:
     return content
 
 
-def summarize_data(report: Mapping[str, Any], classes: Sequence[Class]) -> dict[str, Any]:
-    """Returns what the page shows of a data report.
+@dataclass(frozen=True)
+class DataSummary:
+    """A data report for the page and the model card.
+
+    Attributes:
+        splits: A row per split.
+        repeats: A row per kind of repetition and place.
+        remarks: Sentences.
+        lists: Pairs of a heading and its entries.
+        mean: Of the train pixels by channel, in fractions of the full range.
+        std: Their standard deviation.
+    """
+
+    splits: Table
+    repeats: Table
+    remarks: list[str]
+    lists: list[tuple[str, list[str]]]
+    mean: list[float]
+    std: list[float]
+
+
+def summarize_data(report: Mapping[str, Any], classes: Sequence[Class]) -> DataSummary:
+    """Summarizes a data report.
 
     Args:
-        report: As preprocess wrote it.
+        report: The content of data.json.
         classes: Of the dataset.
-
-    Returns:
-        `splits` and `repeats`, tables; `remarks`, sentences; `lists`, pairs of a heading and its entries; `mean` and
-        `std`, a channel each, in fractions of the full range.
     """
     names = dict(zip((each.wnid for each in classes), short_names(classes), strict=True))
-    return {
-        "splits": Table(*_splits(report["splits"]), notes=[]),
-        "repeats": Table(*_repeats(report), notes=[]),
-        "remarks": _remarks(report, names),
-        "lists": [
-            (heading, [_with_names(item, names) for item in items]) for heading, items in _lists(report) if items
-        ],
-        "mean": report["train_mean"],
-        "std": report["train_std"],
-    }
+    return DataSummary(
+        splits=_splits(report["splits"]),
+        repeats=_repeats(report),
+        remarks=_remarks(report, names),
+        lists=[(heading, [_with_names(item, names) for item in items]) for heading, items in _lists(report) if items],
+        mean=report["train_mean"],
+        std=report["train_std"],
+    )
 
 
-def _splits(splits: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[list[str]]]:
-    headers = [
-        "split",
-        "images",
-        "images a class",
-        "bytes a file",
-        "total",
-        "grey files",
-        "grey in colour",
-        "one colour",
-    ]
+def _splits(splits: Mapping[str, Mapping[str, Any]]) -> Table:
+    headers = ["split", "images", "images a class", "bytes a file", "total"]
+    headers += ["grey files", "grey in colour", "one colour"]
     rows = []
     for name, split in splits.items():
         size, per_class = split["jpeg_bytes"], split.get("images_per_class")
@@ -85,18 +94,18 @@ def _splits(splits: Mapping[str, Mapping[str, Any]]) -> tuple[list[str], list[li
                 *map(_count, counts),
             ]
         )
-    return headers, rows
+    return Table(headers, rows, notes=[])
 
 
-def _repeats(report: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+def _repeats(report: Mapping[str, Any]) -> Table:
     rows = []
-    for key, kind in KINDS:
+    for key, kind in REPEATS:
         for where, found in report[key].items():
             if found["contents"]:
                 counts = ", ".join(f"{number:,} {split}" for split, number in found["images"].items())
                 several = _count(found["contents_of_several_classes"])
                 rows.append([f"{kind}, {_place(where)}", _count(found["contents"]), several, counts])
-    return ["what is repeated", "contents", "with several classes", "images"], rows
+    return Table(["what is repeated", "contents", "with several classes", "images"], rows, notes=[])
 
 
 def _remarks(report: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
@@ -109,17 +118,16 @@ def _remarks(report: Mapping[str, Any], names: Mapping[str, str]) -> list[str]:
     leak = report["identical_files"].get("train_and_val", {})
     if wrong := leak.get("contents_of_several_classes"):
         remarks.append(
-            f"{wrong:,} val images are also train images, under another class: whoever learns these by heart is wrong "
-            "about them."
+            f"{wrong:,} val images are also in train with a different label: memorizing them lowers val accuracy."
         )
-    if not any(found["contents"] for key, _ in KINDS for found in report[key].values()):
+    if not any(found["contents"] for key, _ in REPEATS for found in report[key].values()):
         remarks.append("No image occurs twice.")
     return remarks
 
 
 def _lists(report: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
     lists = [
-        (f"{kind}, {_place(where)}", found["first"]) for key, kind in KINDS for where, found in report[key].items()
+        (f"{kind}, {_place(where)}", found["first"]) for key, kind in REPEATS for where, found in report[key].items()
     ]
     for name, split in report["splits"].items():
         unusual = split.get("images_per_class", {}).get("unusual", {"first": []})
@@ -134,7 +142,7 @@ def _lists(report: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
 
 
 def _with_names(text: str, names: Mapping[str, str]) -> str:
-    """Returns a text with the class's name behind each path or id that tells its wnid."""
+    """Returns a text with the name of the class after each wnid, or path that contains one."""
 
     def name(token: re.Match[str]) -> str:
         found = [names[part] for part in token[0].split("/") if part in names]

@@ -1,4 +1,4 @@
-"""Whether one model is better than another, or only luckier: differences of accuracies with their standard errors."""
+"""Differences of top-1 accuracy between models, with their standard errors."""
 
 from __future__ import annotations
 
@@ -9,17 +9,22 @@ from itertools import pairwise
 
 import numpy as np
 
-from tiny_imagenet.report.mistakes import Predictions, correct
+from tiny_imagenet.report.predictions import Predictions
 from tiny_imagenet.report.results import Result
-
-CLEAR = 2.0  # standard errors: chance alone makes one in twenty-two differences as large
+from tiny_imagenet.report.significance import is_clear
+from tiny_imagenet.scoring.metrics import TOP_1
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first model's top-1 accuracy less the second's, in fractions, with its standard error.
+    """The first model's top-1 accuracy less the second's.
 
-    Paired: from the images that one of the two gets right and the other not, which is sharper than from two accuracies.
+    Attributes:
+        first: The name of the first model.
+        second: The name of the second.
+        value: As a fraction.
+        standard_error: As a fraction.
+        paired: Whether the error is that of the differences image by image, which is smaller than that of two samples.
     """
 
     first: str
@@ -30,39 +35,39 @@ class Difference:
 
     @property
     def is_clear(self) -> bool:
-        """Whether it is larger than `CLEAR` standard errors."""
-        return abs(self.value) > CLEAR * self.standard_error
+        """Whether the difference is significant."""
+        return is_clear(self.value, self.standard_error)
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Returns the mean of first less second, and its standard error.
 
     Args:
-        first: Whether one model is right about each image, bool (N,).
-        second: The same of another, about the same images.
+        first: Whether a model is right about each image, bool (images,).
+        second: The same of another model, about the same images.
     """
     each = first.astype(np.float64) - second
     return float(each.mean()), float(each.std(ddof=1) / math.sqrt(len(each)))
 
 
 def difference(first: Result, second: Result, predictions: Mapping[str, Predictions]) -> Difference:
-    """Compares two models; image by image where both have predictions of the same images.
+    """Compares two models: image by image where both have predictions of the same images, else as two samples.
 
     Args:
-        first: The one to come first.
-        second: The other.
+        first: The results of one.
+        second: The results of the other.
         predictions: By model.
     """
-    both = [predictions.get(result.model) for result in (first, second)]
-    if both[0] and both[1] and np.array_equal(both[0]["label"], both[1]["label"]):
-        value, error = paired_difference(correct(both[0]), correct(both[1]))
+    one, two = (predictions.get(result.model) for result in (first, second))
+    if one and two and one.has_labels_of(two):
+        value, error = paired_difference(one.is_correct, two.is_correct)
         return Difference(first.model, second.model, value, error, paired=True)
-    value = first.evaluation["top_1_accuracy"] - second.evaluation["top_1_accuracy"]
-    error = math.hypot(first.standard_error("top_1_accuracy"), second.standard_error("top_1_accuracy"))
+    value = first.value(TOP_1) - second.value(TOP_1)
+    error = math.hypot(first.standard_error(TOP_1), second.standard_error(TOP_1))
     return Difference(first.model, second.model, value, error, paired=False)
 
 
-def ladder(results: Sequence[Result], predictions: Mapping[str, Predictions]) -> list[Difference]:
-    """Returns what each model has over the next in rank, by top-1 accuracy, the best first."""
-    ranked = sorted(results, key=lambda result: -result.evaluation["top_1_accuracy"])
+def rank(results: Sequence[Result], predictions: Mapping[str, Predictions]) -> list[Difference]:
+    """Returns the difference between each model and the next by top-1 accuracy, the best model first."""
+    ranked = sorted(results, key=lambda result: -result.value(TOP_1))
     return [difference(better, worse, predictions) for better, worse in pairwise(ranked)]

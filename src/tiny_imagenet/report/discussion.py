@@ -1,4 +1,4 @@
-"""What the results say, in sentences made from them: each claim stands on a number, and none without its error."""
+"""Sentences on the results, made from the numbers; each comparison states its standard error."""
 
 from __future__ import annotations
 
@@ -6,16 +6,19 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tiny_imagenet.report.differences import Difference, ladder
-from tiny_imagenet.report.frontier import cheapest_above, frontier, published_accuracy
-from tiny_imagenet.report.learning import Learning, judge
-from tiny_imagenet.report.mistakes import Pair, Predictions, correct
+from tiny_imagenet.core.schema import ModelSettings
+from tiny_imagenet.dataset.classes import first_name
+from tiny_imagenet.report.convergence import Convergence, assess
+from tiny_imagenet.report.differences import Difference, rank
+from tiny_imagenet.report.formats import format_flops, percent, points, signed
+from tiny_imagenet.report.mistakes import Pair
+from tiny_imagenet.report.pareto import cheapest_above, pareto_front
+from tiny_imagenet.report.predictions import Predictions
 from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.seeds import Group, group_by_seed, repeated
-from tiny_imagenet.report.tables import Number, Table, compute, is_short
-
-CLEAR = 2.0  # standard errors
-MIXING = ("label_smoothing", "mixup", "cutmix")  # make the train loss and accuracy those of other questions
+from tiny_imagenet.report.significance import NUM_STANDARD_ERRORS, is_clear
+from tiny_imagenet.report.tables import Number, Table
+from tiny_imagenet.scoring.metrics import TOP_1
 
 
 class Remark(NamedTuple):
@@ -33,48 +36,37 @@ def discuss(
     names: Sequence[str],
     pairs: Sequence[Pair],
 ) -> list[Remark]:
-    """Returns the discussion of the results, remarks without a sentence left out.
+    """Returns the discussion of the results, without remarks that have no sentence.
 
     Args:
-        results: All models'.
-        best: The one whose classes and mistakes are looked at.
+        results: Of all models.
+        best: The result whose classes and mistakes are discussed.
         predictions: By model.
         names: Of the classes.
         pairs: The classes that `best` confuses most.
     """
     firsts = [group.results[0] for group in group_by_seed(results)]
     remarks = [
-        _ranking(ladder(firsts, predictions)),
+        _ranking(rank(firsts, predictions)),
         Remark("Seeds", [_seeds(group) for group in repeated(results)]),
         Remark("Beside the published table", _published(results)),
-        Remark("What it costs", _cost([result for result in firsts if not result.pretrained])),
-        Remark("Learning", [_learning(result, judge(result.history)) for result in firsts]),
+        Remark("What it costs", _cost([result for result in firsts if not result.training.pretrained])),
+        Remark("Learning", [_learning(result, assess(result.history)) for result in firsts]),
         Remark("Confidence", _confidence(results)),
         Remark("Classes and mistakes", _classes(best, predictions[best.model], names, pairs)),
     ]
     return [remark for remark in remarks if remark.sentences]
 
 
-def points(value: float, error: float | None = None) -> str:
-    """Returns a fraction in points of a percent, with a sign, and its standard error."""
-    text = f"{100.0 * value:+.2f}".replace("-", "−")
-    return text if error is None else f"{text} ± {100.0 * error:.2f}"
-
-
-def percent(fraction: float) -> str:
-    """Returns a fraction as percent."""
-    return f"{100.0 * fraction:.1f} %"
-
-
 def _ranking(steps: Sequence[Difference]) -> Remark:
-    """Returns each model beside the next in rank, and which of these steps the images do not tell from chance."""
+    """Returns the difference between each model and the next in rank, and those that are not significant."""
     if not steps:
         return Remark("Which is better", [])
     rows, unclear = [], [step for step in steps if not step.is_clear]
     for step in steps:
-        times = abs(step.value) / step.standard_error if step.standard_error else math.inf
+        ratio = abs(step.value) / step.standard_error if step.standard_error else math.inf
         difference = Number(points(step.value, step.standard_error), step.value)
-        rows.append([step.first, step.second, difference, Number(f"{times:.1f}", times)])
+        rows.append([step.first, step.second, difference, Number(f"{ratio:.1f}", ratio)])
     sentences = [
         f"{step.first} and {step.second} are less than two standard errors apart: "
         "these images do not tell which is better."
@@ -89,29 +81,27 @@ def _ranking(steps: Sequence[Difference]) -> Remark:
 
 
 def _seeds(group: Group) -> str:
-    spread, count = group.spread("top_1_accuracy"), len(group.seeds)
-    chance = group.results[0].standard_error("top_1_accuracy")
+    spread, count = group.spread(TOP_1), len(group.seeds)
+    sampling_error = group.results[0].standard_error(TOP_1)
     return (
         f"{group.name}, {count} seeds: {percent(spread.mean)} top-1 on average; another seed moves it by "
         f"{100.0 * spread.standard_deviation:.2f} points (sample standard deviation), another draw of images would by "
-        f"{100.0 * chance:.2f}."
+        f"{100.0 * sampling_error:.2f}."
     )
 
 
 def _published(results: Sequence[Result]) -> list[str]:
     sentences = []
     for result in results:
-        if not result.published:
+        if (published := result.published_value(TOP_1)) is None:
             continue
-        if is_short(result):
+        if result.is_short:
             sentences.append(f"{result.model} has not had all its epochs: nothing to compare yet.")
             continue
-        value = result.evaluation["top_1_accuracy"] - result.published["top_1_accuracy"]
-        error = result.standard_error("top_1_accuracy")
-        verdict = "less" if abs(value) <= CLEAR * error else "more"
+        value, error = result.value(TOP_1) - published, result.standard_error(TOP_1)
         sentences.append(
             f"{result.model}: {points(value, error)} points of top-1 beside the published value, "
-            f"{verdict} than two standard errors."
+            f"{'more' if is_clear(value, error) else 'less'} than two standard errors."
         )
     return sentences
 
@@ -119,50 +109,60 @@ def _published(results: Sequence[Result]) -> list[str]:
 def _cost(results: Sequence[Result]) -> list[str]:
     sentences = []
     if len(results) > 1:
-        described = "; ".join(map(_described, frontier(results)))
+        described = "; ".join(map(_described, pareto_front(results)))
         sentences.append(f"No other model is both cheaper and more accurate than these: {described}.")
     published = [result for result in results if result.published]
     if not published:
         return sentences
-    record = max(published, key=published_accuracy)
-    goal, reckoned = published_accuracy(record), record.published_flops or 0.0
+    record = max(published, key=_published_accuracy)
+    goal, estimate = _published_accuracy(record), record.published_flops or 0.0
     about = f"the best published top-1 ({record.model}, {percent(goal)})"
     if (cheapest := cheapest_above(results, goal)) is None:
         return [*sentences, f"None is above {about} by more than two standard errors."]
-    flops = cheapest.training["train_flops"]
+    flops = cheapest.training.train_flops
     return [
         *sentences,
         f"The cheapest one that is above {about} by more than two standard errors is {cheapest.model}: "
-        f"{compute(flops)} beside a reckoned {compute(reckoned)}, {reckoned / flops:.3g} times its own.",
+        f"{format_flops(flops)} beside a reckoned {format_flops(estimate)}, {estimate / flops:.3g} times its own.",
     ]
 
 
+def _published_accuracy(result: Result) -> float:
+    return result.published_value(TOP_1) or 0.0
+
+
 def _described(result: Result) -> str:
-    flops, accuracy = result.training["train_flops"], result.evaluation["top_1_accuracy"]
-    return f"{result.model} ({compute(flops)}, {percent(accuracy)})"
+    return f"{result.model} ({format_flops(result.training.train_flops)}, {percent(result.value(TOP_1))})"
 
 
-def _learning(result: Result, learning: Learning) -> str:
-    name, last = result.model, learning.epochs
-    change = f"{learning.change:+.3f} ± {learning.change_error:.3f}".replace("-", "−")
-    if learning.verdict == "too few epochs":
+def _learning(result: Result, found: Convergence) -> str:
+    name, last = result.model, found.epochs
+    if found.verdict == "too few epochs":
         return f"{name}: {last} epoch{'s' * (last > 1)}, too few to judge."
-    window = f"over the last {learning.window} of {last} epochs"
-    said = {
+    change = f"{signed(found.change, '.3f')} ± {found.change_error:.3f}"
+    window = f"over the last {found.window} of {last} epochs"
+    described = {
         "still learning": f"was still learning: its val loss fell {window} ({change})",
         "finished": f"shows no clear fall of its val loss any more {window} ({change})",
-        "overfitting": f"overfits: its val loss was lowest at epoch {learning.lowest_epoch} ({learning.lowest:.3f}) "
-        f"and ended at {learning.last:.3f}, while its train loss fell from {learning.train_at_lowest:.3f} to "
-        f"{learning.train_last:.3f}",
-    }[learning.verdict]
-    recipe = {**result.training, **result.training.get("augmentation", {})}
-    if any(recipe.get(key) for key in MIXING):
-        return f"{name} {said}. Its train accuracy is that of smoothed or mixed labels: not compared."
-    if learning.gap > CLEAR * result.standard_error("top_1_accuracy"):
+        "overfitting": f"overfits: its val loss was lowest at epoch {found.best.epoch} ({found.best.val_loss:.3f}) "
+        f"and ended at {found.last.val_loss:.3f}, while its train loss fell from {found.best.loss:.3f} to "
+        f"{found.last.loss:.3f}",
+    }[found.verdict]
+    if _changes_labels(result.training):
+        return f"{name} {described}. Its train accuracy is that of smoothed or mixed labels: not compared."
+    if found.gap > NUM_STANDARD_ERRORS * result.standard_error(TOP_1):
         return (
-            f"{name} {said}. It knows train images better than new ones, by {100 * learning.gap:.2f} points of top-1."
+            f"{name} {described}. It knows train images better than new ones, by {100 * found.gap:.2f} points of top-1."
         )
-    return f"{name} {said}. It does no better on train images, as training sees them, than on new ones: no overfitting."
+    return (
+        f"{name} {described}. "
+        "It does no better on train images, as training sees them, than on new ones: no overfitting."
+    )
+
+
+def _changes_labels(settings: ModelSettings) -> bool:
+    """Returns whether train loss and accuracy are those of smoothed or mixed labels."""
+    return bool(settings.label_smoothing or settings.augmentation.mixup or settings.augmentation.cutmix)
 
 
 def _confidence(results: Sequence[Result]) -> list[str]:
@@ -176,24 +176,26 @@ def _confidence(results: Sequence[Result]) -> list[str]:
 
 def overconfidence(result: Result) -> float:
     """Returns the mean confidence less the accuracy, from the bins of the calibration."""
-    filled = [row for row in result.calibration if row["num_images"]]
-    total = sum(row["num_images"] for row in filled)
-    return float(sum(row["num_images"] * (row["confidence"] - row["accuracy"]) for row in filled) / total)
+    total, weighted = 0, 0.0
+    for row in result.calibration:
+        if row.confidence is not None and row.accuracy is not None:
+            total += row.num_images
+            weighted += row.num_images * (row.confidence - row.accuracy)
+    return weighted / total
 
 
 def _classes(best: Result, predictions: Predictions, names: Sequence[str], pairs: Sequence[Pair]) -> list[str]:
-    scored = [row for row in best.per_class if row["top_1_accuracy"] is not None]
-    low, high = (choose(scored, key=lambda row: row["top_1_accuracy"]) for choose in (min, max))
-    right = correct(predictions)
-    wrong = int((~right).sum())
-    among = int(((predictions["top_5"] == predictions["label"][:, None]).any(axis=1) & ~right).sum())
+    accuracies = [(row.top_1_accuracy, row.words) for row in best.per_class if row.top_1_accuracy is not None]
+    low, high = (choose(accuracies, key=lambda pair: pair[0]) for choose in (min, max))
+    wrong = int((~predictions.is_correct).sum())
+    in_top_5 = int((predictions.is_in_top_5 & ~predictions.is_correct).sum())
     sentences = [
-        f"{best.model}’s top-1 accuracy goes from {percent(low['top_1_accuracy'])} ({_first(low)}) to "
-        f"{percent(high['top_1_accuracy'])} ({_first(high)}), class by class."
+        f"{best.model}’s top-1 accuracy goes from {percent(low[0])} ({first_name(low[1])}) to "
+        f"{percent(high[0])} ({first_name(high[1])}), class by class."
     ]
     if wrong:
-        share = percent(among / wrong)
-        sentences.append(f"Of its {wrong:,} mistakes, {share} have the right class among the five likeliest.")
+        fraction = percent(in_top_5 / wrong)
+        sentences.append(f"Of its {wrong:,} mistakes, {fraction} have the right class among the five likeliest.")
     if pairs:
         pair, total = pairs[0], sum(each.count for each in pairs)
         sentences.append(
@@ -201,7 +203,3 @@ def _classes(best: Result, predictions: Predictions, names: Sequence[str], pairs
             f"{pair.num_images:,} images; the {len(pairs)} pairs below hold {percent(total / wrong)} of all mistakes."
         )
     return sentences
-
-
-def _first(row: Mapping[str, str]) -> str:
-    return row["words"].split(",")[0].strip()

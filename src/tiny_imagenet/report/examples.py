@@ -1,4 +1,4 @@
-"""The images that the report shows: the first one of each chosen class, the guesses for it, variants of it."""
+"""Example images: the first one of each chosen class, its guesses, and augmented variants of it."""
 
 from __future__ import annotations
 
@@ -18,34 +18,36 @@ from tiny_imagenet.dataset.classes import short_names
 from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.images.reader import iterate_examples, verify_split
 from tiny_imagenet.report.figures import draw_augmentation, draw_example
+from tiny_imagenet.report.predictions import Predictions
 
-VARIANTS = 7  # shown of each augmented image
-FALLBACK = 3  # classes shown of a dataset that has none of those asked for
+NUM_VARIANTS = 7  # of each augmented image
+FALLBACK = 3  # number of first classes that stand in if no class has one of the names
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image, its place in its split, and its label."""
+    """An image of a split.
+
+    Attributes:
+        position: Its index in the split.
+        label: Its class.
+        image: uint8 (height, width, 3).
+    """
 
     position: int
     label: int
-    image: np.ndarray  # uint8 (height, width, 3)
-
-
-def first_name(words: str) -> str:
-    """Returns the first of a class's names: "sports car" of "sports car, sport car"."""
-    return words.split(",")[0].strip()
+    image: np.ndarray
 
 
 def choose_labels(classes: Sequence[str], wanted: Iterable[str]) -> tuple[list[int], list[str]]:
     """Finds classes by name.
 
     Args:
-        classes: The words of each class, names separated by commas; a class's label is its place.
-        wanted: Names to look for, in any case.
+        classes: The words of each class by label, names separated by commas.
+        wanted: Names, upper and lower case alike.
 
     Returns:
-        Their labels (those of the first classes where no name is known), and the names that no class has.
+        Their labels (those of the first classes if no name is known), and the names that no class has.
     """
     names = {
         name.strip().casefold(): label
@@ -76,11 +78,11 @@ def first_examples(records: Iterable[Mapping[str, Any]], labels: Sequence[int]) 
 
 
 def images_at(records: Iterable[Mapping[str, Any]], positions: Collection[int]) -> dict[int, bytes]:
-    """Returns the encoded images at some places of a split, by their place.
+    """Returns encoded images by their index in a split.
 
     Args:
         records: Parsed records of the split, in order.
-        positions: Places, from 0.
+        positions: Indices, from 0.
     """
     last = max(positions, default=-1)
     return {
@@ -91,26 +93,26 @@ def images_at(records: Iterable[Mapping[str, Any]], positions: Collection[int]) 
 
 
 def decode(encoded: bytes) -> np.ndarray:
-    """Returns an encoded image as uint8 (height, width, 3); greyscale becomes three equal channels."""
+    """Returns an encoded image as uint8 (height, width, 3); grayscale becomes three equal channels."""
     with Image.open(io.BytesIO(encoded)) as image:
         return np.asarray(image.convert("RGB"))
 
 
-def guesses(predictions: Mapping[str, np.ndarray], example: Example, names: Sequence[str]) -> list[tuple[str, float]]:
+def guesses(predictions: Predictions, example: Example, names: Sequence[str]) -> list[tuple[str, float]]:
     """Returns an example's guesses, best first: pairs of a class's name and a probability.
 
     Args:
-        predictions: `label` (N,), `top_5` (N, k) and `top_5_probability` (N, k), in the order of the records.
-        example: An example of the same split.
-        names: Of each class, no two the same.
+        predictions: Of the example's split.
+        example: The example.
+        names: Of the classes, each once.
 
     Raises:
         InputError: The predictions are of other records.
     """
     position = example.position
-    if position >= len(predictions["label"]) or predictions["label"][position] != example.label:
+    if position >= len(predictions.label) or predictions.label[position] != example.label:
         raise InputError("predictions.npz", "is of other val records", "run `dvc repro`")
-    pairs = zip(predictions["top_5"][position], predictions["top_5_probability"][position], strict=True)
+    pairs = zip(predictions.top_5[position], predictions.top_5_probability[position], strict=True)
     return [(names[label], float(probability)) for label, probability in pairs]
 
 
@@ -120,23 +122,33 @@ def draw_pictures(
     manifest: Manifest,
     labels: Sequence[int],
     split: str,
-    predictions: Mapping[str, np.ndarray],
+    predictions: Predictions,
 ) -> dict[str, Figure]:
-    """Draws what the page shows of the classes `labels`: the model's guesses on `split`, and what augmentation does."""
+    """Returns the figures with images by name: example-1, example-2, ... and augmentation.
+
+    Args:
+        model: The settings of the model.
+        records: Folder of the shards.
+        manifest: Of the shards.
+        labels: Classes, of which the first image is shown.
+        split: Of the examples; the augmented images are of train.
+        predictions: Of the model, on `split`.
+
+    Raises:
+        InputError: The shards or the predictions are others than those of the manifest.
+    """
     from tiny_imagenet.distribute import devices
 
     devices.make_strategy("cpu")  # a few images need no GPU
     for each in ("train", split):
         verify_split(records, manifest, each)
-    train, scored = (first_examples(iterate_examples(records, manifest, each), labels) for each in ("train", split))
-    pictures = draw_examples(scored, predictions, short_names(manifest.classes))
+    train, evaluated = (first_examples(iterate_examples(records, manifest, each), labels) for each in ("train", split))
+    pictures = draw_examples(evaluated, predictions, short_names(manifest.classes))
     return pictures | {"augmentation": draw_variants(train, model.seed, model.augmentation)}
 
 
-def draw_examples(
-    examples: Sequence[Example], predictions: Mapping[str, np.ndarray], names: Sequence[str]
-) -> dict[str, Figure]:
-    """Draws each example over its guesses (the report's Figure 8): example-1, example-2, ..."""
+def draw_examples(examples: Sequence[Example], predictions: Predictions, names: Sequence[str]) -> dict[str, Figure]:
+    """Draws each example over its guesses (Figure 8 of the published report): example-1, example-2, ..."""
     return {
         f"example-{number}": draw_example(example.image, names[example.label], guesses(predictions, example, names))
         for number, example in enumerate(examples, start=1)
@@ -144,11 +156,11 @@ def draw_examples(
 
 
 def draw_variants(examples: Sequence[Example], seed: int, augmentation: Augmentation) -> Figure:
-    """Draws each example and random variants of it (the report's Figure 1).
+    """Draws each example and random variants of it (Figure 1 of the published report).
 
     Args:
         examples: Images of one size.
-        seed: Of the training; shown is what its first step would do.
+        seed: Of the training, whose first step draws these variants.
         augmentation: The recipe's.
     """
     import tensorflow as tf
@@ -156,9 +168,9 @@ def draw_variants(examples: Sequence[Example], seed: int, augmentation: Augmenta
     from tiny_imagenet.augmentation.batch import Images, Selection, StepKey, make_batch
 
     originals = np.stack([example.image for example in examples])
-    images = np.repeat(originals, VARIANTS, axis=0)
+    images = np.repeat(originals, NUM_VARIANTS, axis=0)
     zero, rows = tf.constant(0), tf.range(len(images))
     key = StepKey(seed, step=zero, epoch=zero, replica=zero, num_replicas=1)
     batch = make_batch(Images(tf.constant(images), rows), Selection(rows, rows), key, augmentation)
-    grid = batch.images.numpy().round().astype(np.uint8).reshape(len(originals), VARIANTS, *originals.shape[1:])
+    grid = batch.images.numpy().round().astype(np.uint8).reshape(len(originals), NUM_VARIANTS, *originals.shape[1:])
     return draw_augmentation(np.concatenate([originals[:, None], grid], axis=1))

@@ -1,24 +1,31 @@
-"""Models that differ by their seed alone, and what their accuracies say together."""
+"""Models that differ by their seed alone: mean and spread of their accuracies."""
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_imagenet.report.results import Result
+from tiny_imagenet.report.results import ACCURACIES, Result
+from tiny_imagenet.report.significance import lower_bound
+from tiny_imagenet.scoring.metrics import Metric
 
-ACCURACIES = ("top_1_accuracy", "top_5_accuracy")
-# Of training.json: what may differ between two trainings of one recipe.
-OWN = ("model", "seed", "device", "versions", "train_seconds", "images_per_second")
+# Keys of a training's record that may differ within a group. All models of a report have the same data, whose digest
+# records of earlier versions lack.
+OWN = ("model", "seed", "device", "versions", "train_seconds", "data_sha256")
 
 
 @dataclass(frozen=True)
 class Spread:
-    """An accuracy over n seeds, all as fractions: mean, sample standard deviation, standard error of the mean."""
+    """An accuracy over seeds, all values as fractions.
+
+    Attributes:
+        mean: Of the seeds.
+        standard_deviation: Of the sample.
+        standard_error: Of the mean.
+    """
 
     mean: float
     standard_deviation: float
@@ -27,7 +34,7 @@ class Spread:
     @property
     def low(self) -> float:
         """The mean less two standard errors."""
-        return self.mean - 2.0 * self.standard_error
+        return lower_bound(self.mean, self.standard_error)
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
@@ -38,51 +45,51 @@ class Spread:
 
 @dataclass(frozen=True)
 class Group:
-    """Results of one architecture and recipe, each with its own seed; named after the first."""
+    """Results of one architecture and recipe, each with another seed."""
 
     results: tuple[Result, ...]
 
     @property
     def name(self) -> str:
-        """The name of its first model."""
+        """The name of the first model."""
         return self.results[0].model
 
     @property
     def seeds(self) -> list[int]:
         """The seeds, in the order of the results."""
-        return [result.training["seed"] for result in self.results]
+        return [result.training.seed for result in self.results]
 
-    def spread(self, metric: str) -> Spread:
-        """Returns the spread of "top_1_accuracy" or "top_5_accuracy"; of two results or more."""
-        return Spread.of([result.evaluation[metric] for result in self.results])
+    def spread(self, accuracy: Metric) -> Spread:
+        """Returns the spread of an accuracy; needs at least two results."""
+        return Spread.of([result.value(accuracy) for result in self.results])
 
     def as_row(self) -> dict[str, Any]:
         """Returns the group for JSON."""
-        spreads = {metric: self.spread(metric) for metric in ACCURACIES}
+        spreads = {accuracy.key: self.spread(accuracy) for accuracy in ACCURACIES}
         return {
             "models": [result.model for result in self.results],
             "seeds": self.seeds,
             **{
-                metric: {
+                key: {
                     "mean": spread.mean,
                     "standard_deviation": spread.standard_deviation,
                     "standard_error": spread.standard_error,
                     "mean_less_2_standard_errors": spread.low,
                 }
-                for metric, spread in spreads.items()
+                for key, spread in spreads.items()
             },
         }
 
 
 def group_by_seed(results: Iterable[Result]) -> list[Group]:
-    """Returns the groups of all results, in their order; a result that has no other seed beside it is one alone.
+    """Returns all results in groups, in the order of their first models; most groups have one result.
 
     Of two results with the same seed only the first counts: they are one training.
     """
     groups: dict[str, dict[int, Result]] = {}
     for result in results:
-        key = json.dumps({k: v for k, v in result.training.items() if k not in OWN}, sort_keys=True)
-        groups.setdefault(key, {}).setdefault(result.training["seed"], result)
+        key = result.training.digest(*OWN)
+        groups.setdefault(key, {}).setdefault(result.training.seed, result)
     return [Group(tuple(group.values())) for group in groups.values()]
 
 

@@ -1,15 +1,15 @@
-"""The registered model of a dataset in MLflow: a version for each model that became the best, with the alias on one."""
+"""The registered model of a dataset in MLflow: a version for each model that was the best, one with the alias."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.files import locked
-from tiny_imagenet.evaluation.saved_models import load_run_file
-from tiny_imagenet.report.results import Result
+from tiny_imagenet.core.run_record import RunFile
 from tiny_imagenet.tracking.store import open_store
 
 if TYPE_CHECKING:
@@ -20,52 +20,68 @@ CHAMPION = "champion"
 ABOUT = "The best models of this dataset, by top-1 accuracy; the alias `champion` is on the best one."
 
 
-def name_champion(root: Path, result: Result, folder: Path, card: Path) -> str:
-    """Registers a model, by the name of its experiment, as champion, unless the one there is is at least as good.
+@dataclass(frozen=True)
+class Candidate:
+    """A model that may become champion.
 
-    Two that were not scored on the same split of the same records cannot be compared: then the new one wins.
+    Attributes:
+        model: Its name.
+        split: The split that it was evaluated on.
+        top_1_accuracy: On that split, as a fraction.
+        run: The run that trained it; its experiment is the registered model's name.
+    """
+
+    model: str
+    split: str
+    top_1_accuracy: float
+    run: RunFile
+
+
+def register_champion(root: Path, candidate: Candidate, card_path: Path) -> str:
+    """Registers a model as champion, unless the present champion is at least as good.
+
+    Models that were not evaluated on the same split of the same records cannot be compared: the new one wins.
 
     Args:
         root: The main checkout.
-        result: The model's results.
-        folder: Where it lies, with its run.json.
-        card: Its model card: to be the version's description, and a file beside the model.
+        candidate: The model.
+        card_path: Its model card: the description of the version, and a file beside the model.
 
     Returns:
-        A sentence on what was done.
+        A sentence on the outcome.
 
     Raises:
-        PipelineError: The store does not answer, or has no model of that run.
+        PipelineError: The store does not answer, or lacks the model of the run.
     """
-    origin = load_run_file(folder / "run.json")
-    name, run_id = origin.experiment, origin.run_id
+    name, run_id = candidate.run.experiment, candidate.run.run_id
     with open_store(root, name) as (client, experiment_id), locked(root / "mlruns"):
         runs = client.search_runs([experiment_id], f"attributes.run_id = '{run_id}'")
         found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
-        models = [each for each in found if each.status == "READY"]  # not what could not be saved
+        models = [each for each in found if each.status == "READY"]  # without those that were not saved in full
         if not runs or not models:
-            todo = f"train it again: `dvc repro --force --single-item train@{result.model}`"
+            todo = f"train it again: `dvc repro --force --single-item train@{candidate.model}`"
             raise PipelineError(f"MLflow run {run_id}", "is not in the store with its model", todo)
         tags = {
-            "model": result.model,
-            "split": result.split,
-            "top_1_accuracy": repr(result.evaluation["top_1_accuracy"]),
+            "model": candidate.model,
+            "split": candidate.split,
+            "top_1_accuracy": repr(candidate.top_1_accuracy),
             "dataset.sha256": runs[0].data.tags.get("dataset.sha256", ""),
         }
         present = _champion(client, name)
         if present and present.run_id != run_id and _as_good(present.tags, tags):
-            return f"{name}: the champion stays version {present.version}, {_told(present.tags)}; not {_told(tags)}"
+            stays = f"{name}: the champion stays version {present.version}, {_describe(present.tags)}"
+            return f"{stays}; not {_describe(tags)}"
         version = _version(client, name, run_id, models[0].model_id)
-        client.update_model_version(name, version, card.read_text(encoding="utf-8"))
-        client.log_model_artifact(models[0].model_id, str(card))
+        client.update_model_version(name, version, card_path.read_text(encoding="utf-8"))
+        client.log_model_artifact(models[0].model_id, str(card_path))
         for key, value in tags.items():
             client.set_model_version_tag(name, version, key, value)
         client.set_registered_model_alias(name, CHAMPION, version)
-        return f"{name}: the champion is version {version}, {_told(tags)}"
+        return f"{name}: the champion is version {version}, {_describe(tags)}"
 
 
 def _champion(client: MlflowClient, name: str) -> ModelVersion | None:
-    """Returns the version that has the alias; makes the registered model if there is none."""
+    """Returns the version with the alias; creates the registered model if there is none."""
     found = client.search_registered_models(f"name = '{name}'")
     if not found:
         client.create_registered_model(name, description=ABOUT)
@@ -79,12 +95,12 @@ def _as_good(present: Mapping[str, str], new: Mapping[str, str]) -> bool:
     return same and float(present["top_1_accuracy"]) >= float(new["top_1_accuracy"])
 
 
-def _told(tags: Mapping[str, str]) -> str:
+def _describe(tags: Mapping[str, str]) -> str:
     return f"{tags['model']} ({float(tags['top_1_accuracy']):.2%} top-1 on {tags['split']})"
 
 
 def _version(client: MlflowClient, name: str, run_id: str, model_id: str) -> str:
-    """Returns the version that a run's model has, a new one if it has none."""
+    """Returns the version of a run's model; creates it if there is none."""
     found = client.search_model_versions(f"name = '{name}' and run_id = '{run_id}'")
     if not found:
         found = [client.create_model_version(name, f"models:/{model_id}", run_id=run_id, model_id=model_id)]

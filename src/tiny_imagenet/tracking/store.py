@@ -21,8 +21,11 @@ logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is tol
 
 
 def store_uri(root: Path) -> str:
-    """Returns where the store of a main checkout is: its `mlruns`, unless MLFLOW_TRACKING_URI names another."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{root / 'mlruns' / 'mlflow.db'}"
+    """Returns the URI of a main checkout's store: its `mlruns`, unless MLFLOW_TRACKING_URI names another."""
+    path = root / "mlruns" / "mlflow.db"
+    if {"?", "%"} & set(str(path)):  # special in a database's URI; the way there from here mostly has none
+        path = Path(os.path.relpath(path))
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"{SQLITE}{path}"
 
 
 @contextmanager
@@ -47,7 +50,7 @@ def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     """
     uri = store_uri(root)
     is_file = uri.startswith(SQLITE)
-    store = Path(uri.removeprefix(SQLITE)).parent if is_file else root / "mlruns"
+    store = Path(os.path.abspath(uri.removeprefix(SQLITE))).parent if is_file else root / "mlruns"
     with locked(store):
         mlflow.set_tracking_uri(uri)
         client = MlflowClient()

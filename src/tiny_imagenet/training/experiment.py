@@ -19,12 +19,13 @@ from tiny_imagenet.dataset.manifest import Manifest, load_manifest
 from tiny_imagenet.distribute import cluster
 from tiny_imagenet.images.decoding import load_images
 from tiny_imagenet.models.layers.blocks import BACKBONE
+from tiny_imagenet.scoring.flops import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_MAC
 from tiny_imagenet.training.checkpoint import CheckpointStore, code_digest, state_key
 from tiny_imagenet.training.epoch_schedule import EpochSettings
 from tiny_imagenet.training.keras_file import save_model
 from tiny_imagenet.training.loop import LoopOptions, Trainer
 from tiny_imagenet.training.model import build_model
-from tiny_imagenet.training.model_summary import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_MAC, summarize_model
+from tiny_imagenet.training.model_summary import summarize_model
 
 TIMES = ("seconds", "images_per_second")  # of an epoch: equal trainings differ by them, so history.csv has none
 

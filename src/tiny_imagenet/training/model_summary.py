@@ -8,9 +8,6 @@ from typing import Any
 import keras
 from keras import layers
 
-FORWARD_FLOPS_PER_MAC = 2  # a multiply and an add
-TRAIN_FLOPS_PER_MAC = 6  # a multiply and an add, in the forward pass and for the gradients of inputs and of weights
-
 Call = tuple[keras.Layer, list[int], list[int]]  # a layer, the shape of what it is given and of what it gives
 
 

@@ -1,0 +1,41 @@
+"""Numbers as the report writes them."""
+
+from __future__ import annotations
+
+import math
+
+NONE = "–"  # no value
+
+
+def signed(value: float, form: str = ".2f") -> str:
+    """Returns a number with its sign, a minus as the typographic one: −0.25."""
+    return format(value, f"+{form}").replace("-", "−")
+
+
+def points(value: float, error: float | None = None) -> str:
+    """Returns a fraction in signed points of a percent, and its standard error: +1.20 ± 0.50."""
+    return signed(100.0 * value) + ("" if error is None else f" ± {100.0 * error:.2f}")
+
+
+def percent(fraction: float) -> str:
+    """Returns a fraction as percent: 24.5 %."""
+    return f"{100.0 * fraction:.1f} %"
+
+
+def format_duration(seconds: float | None) -> str:
+    """Returns a duration in its two largest units: 42 s, 12 min 03 s, 3 h 05 min; "–" for None."""
+    if seconds is None:
+        return NONE
+    if seconds < 59.5:
+        return f"{seconds:.0f} s"
+    if seconds < 3599.5:
+        return f"{round(seconds) // 60} min {round(seconds) % 60:02d} s"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min"
+
+
+def format_flops(flops: float) -> str:
+    """Returns a number of floating-point operations with three significant digits: 2.38 PFLOP."""
+    exponent = min(18, max(6, 3 * int(math.log10(max(flops, 1.0)) // 3)))
+    prefix = {6: "M", 9: "G", 12: "T", 15: "P", 18: "E"}[exponent]
+    return f"{flops / 10**exponent:.3g} {prefix}FLOP"

@@ -1,0 +1,92 @@
+"""The evaluation of a model in the MLflow run of its training: logged, and downloaded."""
+
+import io
+from pathlib import Path
+
+import pytest
+from mlflow.tracking import MlflowClient
+from PIL import Image
+from tests.tracking.test_runs import new_run
+
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.run_record import RunFile
+from tiny_imagenet.scoring.metrics import STEP_METRICS
+from tiny_imagenet.tracking.evaluations import BEST, download_evaluation, log_evaluation
+
+
+def run_file(run_id: str) -> RunFile:
+    return RunFile(run_id=run_id, experiment="digits", model_sha256="ab" * 32)
+
+
+def png(size: tuple[int, int] = (40, 30)) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", size, "red").save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def evaluated(root: Path) -> tuple[MlflowClient, str]:
+    """A client and the id of a finished run of three epochs that an evaluation was logged to."""
+    with new_run(root) as run:
+        for number, loss in enumerate((3.0, 1.0, 2.0), start=1):
+            run.log_epoch({"epoch": number, "val_loss": loss, "val_top_1_accuracy": 1 / loss, "lr": 0.1})
+    folder = root / "metrics"
+    folder.mkdir()
+    (folder / "per_class.csv").write_text("a\n")
+    log_evaluation(root, run_file(run.run_id), {"loss": 0.5}, folder, {"confusion": png()})
+    return run.client, run.run_id
+
+
+def test_final_and_best_values_are_logged_at_their_epochs(evaluated: tuple[MlflowClient, str]) -> None:
+    client, run_id = evaluated
+    run = client.get_run(run_id)
+    assert run.info.status == "FINISHED"
+    for key, expected in (
+        ("final_val_loss", (3, 0.5)),
+        ("best_val_loss", (2, 1.0)),
+        ("best_val_top_1_accuracy", (2, 1.0)),
+    ):
+        assert [(metric.step, metric.value) for metric in client.get_metric_history(run_id, key)] == [expected]
+    assert not {"best_val_top_5_accuracy", "best_lr"} & run.data.metrics.keys()
+
+
+def test_the_best_epoch_is_chosen_for_each_metric_of_a_step() -> None:
+    assert {"val_loss": min, "val_top_1_accuracy": max, "val_top_5_accuracy": max} == BEST
+    assert len(BEST) == len(STEP_METRICS)
+
+
+def test_files_and_images_are_logged(evaluated: tuple[MlflowClient, str], root: Path) -> None:
+    client, run_id = evaluated
+    files = [file.path for file in client.list_artifacts(run_id, "evaluation")]
+    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv"]
+    with Image.open(client.download_artifacts(run_id, files[0])) as picture:
+        assert picture.size == (40, 30)
+    assert any("confusion" in file.path for file in client.list_artifacts(run_id, "images"))  # shown in the charts
+    assert len(list((root / "mlruns" / "artifacts").rglob("per_class.csv"))) == 1
+
+
+def test_a_logged_evaluation_can_be_downloaded(
+    evaluated: tuple[MlflowClient, str], root: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, data_sha256 = download_evaluation(root, evaluated[1], tmp_path_factory.mktemp("downloaded"))
+    assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "per_class.csv"]
+    assert data_sha256 == "ab" * 32
+
+
+def test_a_run_without_an_evaluation_is_named(root: Path, tmp_path: Path) -> None:
+    with new_run(root) as run:
+        pass
+    for run_id in (run.run_id, "0" * 32):
+        with pytest.raises(InputError, match=f"run {run_id}: no evaluation of it is in the store"):
+            download_evaluation(root, run_id, tmp_path)
+
+
+def test_a_missing_store_is_named_and_not_created(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"mlruns/mlflow\.db: no such store; name a run"):
+        download_evaluation(tmp_path, "0" * 32, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_evaluation_without_its_run_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log_evaluation(root, run_file("0" * 32), {"loss": 0.5}, root, {})
+    assert capsys.readouterr().err.startswith("warning: tracking: the evaluation was not logged (")

@@ -1,0 +1,134 @@
+"""A saved model's bytes are a function of the model, and plain Keras reads them."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from tests.support.tiny_records import REPOSITORY
+
+from tiny_imagenet.training.keras_file import DATE, DATE_SAVED, save_model
+
+PLAIN, MIXED = "float32", "mixed_bfloat16"
+CODE = """
+import sys
+from pathlib import Path
+from tests.training.test_keras_file import trained_model
+from tiny_imagenet.training.keras_file import save_model
+
+save_model(trained_model(sys.argv[1]), Path(sys.argv[2]))
+"""
+
+
+def trained_model(policy: str) -> keras.Model:
+    """Returns a model after two steps; one regularizer and one initializer are shared by two layers."""
+    keras.config.set_dtype_policy(policy)
+    keras.utils.set_random_seed(3)
+    shared = {"kernel_regularizer": keras.regularizers.L2(1e-3), "kernel_initializer": keras.initializers.HeNormal(5)}
+    images = keras.Input((8, 8, 3))
+    x = keras.layers.Conv2D(4, 3, **shared)(images)
+    x = keras.layers.BatchNormalization()(x)
+    x = keras.layers.Conv2D(4, 3, activation="relu", **shared)(x)
+    x = keras.layers.Dropout(0.5)(keras.layers.Flatten()(x))
+    model = keras.Model(images, keras.layers.Dense(3, dtype="float32")(x))
+    keras.config.set_dtype_policy(PLAIN)
+    model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    inputs = sample_images()
+    for _ in range(2):
+        model.train_on_batch(inputs, np.arange(len(inputs)) % 3)
+    return keras.Model(model.inputs, model.outputs)
+
+
+def sample_images() -> np.ndarray:
+    return np.random.default_rng(0).uniform(0, 255, (6, 8, 8, 3)).astype(np.float32)
+
+
+def saved_in_its_own_process(path: Path, policy: str, hash_seed: int) -> bytes:
+    search = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
+    environment = os.environ | {"PYTHONPATH": search, "PYTHONHASHSEED": str(hash_seed)}
+    subprocess.run([sys.executable, "-c", CODE, policy, str(path)], env=environment, capture_output=True, check=True)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("policy", [PLAIN, MIXED])
+def test_equal_trainings_in_two_processes_give_equal_bytes(tmp_path: Path, policy: str) -> None:
+    first, second = (saved_in_its_own_process(tmp_path / f"{seed}.keras", policy, seed) for seed in (1, 2))
+    assert first == second
+
+
+@pytest.mark.parametrize("policy", [PLAIN, MIXED])
+def test_plain_keras_loads_the_file_and_predicts_the_same(tmp_path: Path, policy: str) -> None:
+    model, path = trained_model(policy), tmp_path / "model.keras"
+    save_model(model, path)
+    loaded = keras.saving.load_model(path)
+    assert np.array_equal(loaded.predict(sample_images(), verbose=0), model.predict(sample_images(), verbose=0))
+    kinds, loaded_kinds = (
+        [(type(layer), layer.compute_dtype) for layer in each.layers[1:]] for each in (model, loaded)
+    )
+    assert loaded_kinds == kinds
+    for ours, theirs in zip(loaded.get_weights(), model.get_weights(), strict=True):
+        assert np.array_equal(ours, theirs)
+    assert [float(loss) for loss in loaded.losses] == [float(loss) for loss in model.losses]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+
+
+def test_the_file_does_not_hold_the_date(tmp_path: Path) -> None:
+    model, path = trained_model(PLAIN), tmp_path / "model.keras"
+    save_model(model, path)
+    today = datetime.date.today().isoformat()
+    with zipfile.ZipFile(path) as file:
+        assert {info.date_time for info in file.infolist()} == {DATE}
+        content = {name: file.read(name) for name in file.namelist()}
+    assert sorted(content) == ["config.json", "metadata.json", "model.weights.h5"]
+    assert not any(today.encode() in data for data in content.values())
+    assert json.loads(content["metadata.json"])["date_saved"] == DATE_SAVED
+    assert json.loads(content["metadata.json"])["keras_version"] == keras.__version__
+
+
+def test_shared_objects_stay_shared(tmp_path: Path) -> None:
+    """The file differs from Keras' own in the ids alone: addresses there, 1, 2 ... in order of appearance here."""
+    model = trained_model(PLAIN)
+    model.save(tmp_path / "keras.keras")
+    save_model(model, tmp_path / "ours.keras")
+    theirs, ours = (read_config(tmp_path / name) for name in ("keras.keras", "ours.keras"))
+    addresses, numbers = (
+        [node.pop("shared_object_id") for node in nodes(config) if "shared_object_id" in node]
+        for config in (theirs, ours)
+    )
+    order = list(dict.fromkeys(addresses))
+    assert len(addresses) > len(order) > 1
+    assert numbers == [order.index(address) + 1 for address in addresses]
+    assert ours == theirs
+
+
+def test_a_failed_save_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def save_partly(_: keras.Model, path: Path) -> None:
+        path.write_bytes(b"part")
+        raise OSError(28, "No space left on device")
+
+    model = trained_model(PLAIN)
+    monkeypatch.setattr(keras.Model, "save", save_partly)
+    with pytest.raises(OSError, match="No space left"):
+        save_model(model, tmp_path / "model.keras")
+    assert not list(tmp_path.iterdir())
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as file:
+        return dict(json.loads(file.read("config.json")))
+
+
+def nodes(tree: object) -> list[dict[str, Any]]:
+    """Returns all mappings of a JSON tree."""
+    if isinstance(tree, list):
+        return [node for item in tree for node in nodes(item)]
+    return [tree, *nodes(list(tree.values()))] if isinstance(tree, dict) else []
