@@ -1,9 +1,8 @@
 """Scores models on val images that are augmented as in their training: python docs/reproduction/augmented.py MODEL ...
 
-From the checkout's root, after they were trained; one draw an image.
+From the checkout's root, after they were trained; each image is augmented once.
 """
 
-import dataclasses
 import sys
 from pathlib import Path
 
@@ -14,10 +13,10 @@ from tiny_imagenet.distribute import devices  # sets what TensorFlow reads when 
 # isort: split
 import tensorflow as tf
 
-from tiny_imagenet.augmentation import augment as augmentation
+from tiny_imagenet.augmentation.augment import augment, random_numbers, sample
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.dataset.manifest import load_manifest
-from tiny_imagenet.evaluation.saved_models import load_model, load_run
+from tiny_imagenet.evaluation.saved_models import load_model, load_run_file
 from tiny_imagenet.images.decoding import load_images
 from tiny_imagenet.scoring.metrics import score
 
@@ -25,25 +24,24 @@ SEED, BATCH_SIZE = 7, 100
 
 
 def main(models: list[str]) -> None:
-    """Prints each model's metrics on the images as they are and augmented."""
+    """Prints each model's metrics on the original and on the augmented images."""
     params, manifest = load_params(), load_manifest(Path("data/records"))
     devices.make_strategy(params.device)
     val = load_images(Path("data/records"), manifest, "val", Path(".cache"))
     size, images = manifest.image_size, tf.constant(val.images)
     for name in models:
-        settings = dataclasses.asdict(params.model(name).recipe.augmentation)
+        augmentation = params.model(name).augmentation
         folder = Path("models") / name
-        digest = load_run(folder / "run.json")["model_sha256"]
+        digest = load_run_file(folder / "run.json").model_sha256
         network = load_model(folder / "model.keras", digest, size, manifest.num_classes)
-        plain, augmented = [], []
+        original, augmented = [], []
         for step, indices in enumerate(np.arange(len(images), dtype=np.int32).reshape(-1, BATCH_SIZE)):
-            chance = augmentation.chances(SEED, tf.constant(step), BATCH_SIZE)
-            never = tf.zeros(BATCH_SIZE, tf.bool)
-            drawn = augmentation.draw(chance, never, image_size=size, final_size=size, settings=settings)
-            moved = augmentation.augment(images, tf.constant(indices), drawn, final_size=size, settings=settings)
-            augmented.append(network(moved, training=False))
-            plain.append(network(val.images[indices].astype(np.float32), training=False))
-        for kind, logits in (("as they are", plain), ("augmented", augmented)):
+            rng = random_numbers(SEED, tf.constant(step), BATCH_SIZE)
+            sampled = sample(rng, tf.zeros(BATCH_SIZE, tf.bool), size, size, augmentation)
+            changed = augment(images, tf.constant(indices), sampled, size, augmentation)
+            augmented.append(network(changed, training=False))
+            original.append(network(val.images[indices].astype(np.float32), training=False))
+        for kind, logits in (("original", original), ("augmented", augmented)):
             print(name, kind, score(np.concatenate(logits), val.labels))
 
 

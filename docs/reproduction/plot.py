@@ -1,7 +1,7 @@
-"""Draws trainings with one thing changed beside the committed ones: python docs/reproduction/plot.py -> variants.svg.
+"""Plots trainings with one change beside the committed ones: python docs/reproduction/plot.py -> variants.svg.
 
-variants.csv holds the histories (`metrics/MODEL/history.csv`) of the experiments that docs/reproduction.md names,
-and of the one that was stopped what MLflow had of it.
+variants.csv holds the histories (`metrics/MODEL/history.csv`) of the experiments in docs/reproduction.md; that of the
+one that was stopped is from MLflow.
 """
 
 import csv
@@ -18,7 +18,7 @@ matplotlib.rcParams["svg.hashsalt"] = "reproduction"  # the same tables give the
 
 
 def main() -> None:
-    """Draws val top-1 by epoch, a panel a model."""
+    """Plots the top-1 accuracy on val by epoch, one panel per model."""
     variants, committed = read(HERE / "variants.csv"), read(ROOT / "reports" / "history.csv")
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     models = list(dict.fromkeys(row["model"] for row in variants))
@@ -44,7 +44,7 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def draw(axes: Axes, rows: list[dict[str, str]], label: str, color: str) -> None:
-    """Draws one training."""
+    """Plots one training."""
     epochs = [int(row["epoch"]) for row in rows]
     axes.plot(epochs, [100 * float(row["val_top_1_accuracy"]) for row in rows], label=label, color=color, linewidth=1)
 

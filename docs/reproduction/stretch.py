@@ -1,4 +1,4 @@
-"""Prints how far the stretch moves the train images as they are stored: python docs/reproduction/stretch.py.
+"""Prints the effect of `rescale_max` on the stored train images: python docs/reproduction/stretch.py.
 
 From the checkout's root, after `dvc repro preprocess`.
 """
@@ -12,14 +12,14 @@ from tiny_imagenet.images.decoding import load_images
 
 
 def main() -> None:
-    """Prints the share of images whose greatest value is 255 already, and the factor of the others."""
+    """Prints the fraction of images whose greatest value is 255, and the factor of all images."""
     records = Path("data/records")
     images = load_images(records, load_manifest(records), "train", Path(".cache")).images
     greatest = np.concatenate([block.max(axis=(1, 2, 3)) for block in np.array_split(images, 100)])
     factor = 255 / np.maximum(greatest, 1)
     print(
         f"{len(factor):,} images: {np.mean(greatest == 255):.1%} have 255 as their greatest value; "
-        f"the stretch multiplies by {factor.mean():.4f} in the mean, and {np.mean(factor > 1.1):.1%} by more than 1.1"
+        f"rescale_max multiplies by {factor.mean():.4f} in the mean, and {np.mean(factor > 1.1):.1%} by more than 1.1"
     )
 
 

@@ -1,6 +1,6 @@
-"""Writes what two old libraries make of some images to OUT.npz, in an environment of its own (`make test-addons`).
+"""Writes the results of two former libraries on some images to OUT.npz, in their own environment (`make test-addons`).
 
-tensorflow-addons 0.23, and for the stretch keras-preprocessing 1.0.5, which was Keras' at the report's time.
+The libraries are tensorflow-addons 0.23 and, for `rescale_max`, keras-preprocessing 1.0.5 of the report's time.
 
 usage: reference.py OUT.npz
 """
@@ -45,7 +45,7 @@ def main(out: str) -> None:
         rotated=tfa.image.rotate(images, angle, "bilinear", fill_mode="nearest").numpy(),
         translated=tfa.image.translate(images, shift, "bilinear", fill_mode="nearest").numpy(),
         shades=shades,
-        stretched=np.stack([apply_brightness_shift(image, float(f)) for image, f in zip(shades, factor, strict=True)]),
+        rescaled=np.stack([apply_brightness_shift(image, float(f)) for image, f in zip(shades, factor, strict=True)]),
         brightened=np.stack([image.numpy() for image in blended]),
         **transformed,
     )

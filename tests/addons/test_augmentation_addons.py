@@ -1,4 +1,4 @@
-"""The augmentation against tensorflow-addons 0.23, pixel for pixel, and its stretch against keras-preprocessing 1.0.5.
+"""The augmentation against tensorflow-addons 0.23, pixel for pixel, and `rescale_max` against keras-preprocessing.
 
 `make test-addons` writes the reference first.
 """
@@ -53,16 +53,16 @@ def test_rotation_translation_and_flip_in_one(reference, interpolation):
 
 
 def test_brightness(reference):
-    """`tfa.image.blend` with black rounds to whole grey levels; ours does not."""
-    ours = brighten(tf.constant(reference["images"]), tf.constant(reference["factor"]), stretch=False)
+    """`tfa.image.blend` with black rounds to whole levels; ours does not."""
+    ours = brighten(tf.constant(reference["images"]), tf.constant(reference["factor"]), rescale_max=False)
     assert np.abs(ours.numpy() - reference["brightened"]).max() <= 0.5 + 1e-4
     assert np.ptp(reference["brightened"]) > 200
 
 
-def test_stretch(reference):
-    """The old library cuts to whole grey levels twice, before and after the factor of at most 1.5; ours does not."""
+def test_rescale_max(reference):
+    """The former library truncates to whole levels before and after the factor of at most 1.5; ours does not."""
     shades, factor = tf.constant(reference["shades"]), tf.constant(reference["factor"])
-    ours = brighten(shades, factor, stretch=True).numpy()
-    assert (ours - reference["stretched"]).min() >= -1e-3
-    assert (ours - reference["stretched"]).max() <= 2.5 + 1e-3
-    assert np.abs(ours - brighten(shades, factor, stretch=False).numpy()).max() > 50
+    ours = brighten(shades, factor, rescale_max=True).numpy()
+    assert (ours - reference["rescaled"]).min() >= -1e-3
+    assert (ours - reference["rescaled"]).max() <= 2.5 + 1e-3
+    assert np.abs(ours - brighten(shades, factor, rescale_max=False).numpy()).max() > 50

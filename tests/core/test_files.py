@@ -8,7 +8,7 @@ from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import atomic_directory, atomic_write, sha256_of, write_csv, write_json
 
 
-def test_a_file_appears_whole_with_its_folder(tmp_path: Path) -> None:
+def test_a_file_and_its_folder_appear_when_it_is_complete(tmp_path: Path) -> None:
     path = tmp_path / "a" / "b.txt"
     with atomic_write(path) as temporary:
         assert (temporary.parent, temporary.suffix) == (path.parent, path.suffix)
@@ -33,7 +33,7 @@ def test_a_failure_leaves_the_former_file_and_no_other(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_a_killed_run_left_aside_is_gone_after_the_next(tmp_path: Path) -> None:
+def test_the_temporary_file_of_a_killed_run_is_gone_after_the_next(tmp_path: Path) -> None:
     path = tmp_path / "b.txt"
     with atomic_write(path) as temporary:
         temporary.write_text("new")

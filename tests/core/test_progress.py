@@ -3,7 +3,7 @@ import pytest
 from tiny_imagenet.core.progress import TrainingProgress
 
 
-def test_an_epoch_is_a_line_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_epoch_is_a_line_without_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     row = {"epoch": 2, "loss": 1.25, "top_1_accuracy": 0.5, "top_5_accuracy": 0.75, "images_per_second": 1234.5}
     with TrainingProgress("vgg", epochs=3, steps_per_epoch=10, step=10) as shown:
         shown.steps(10)

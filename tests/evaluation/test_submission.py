@@ -1,4 +1,4 @@
-"""The challenge's submission: every test image, in order, with the class of its greatest logit."""
+"""The challenge's submission: every test image in order, with its predicted class."""
 
 import dataclasses
 from pathlib import Path
@@ -16,12 +16,12 @@ from tiny_imagenet.records.writer import write_shard
 COUNT = 12  # in two shards; test_10 comes after test_9
 
 
-def answer(images: np.ndarray) -> np.ndarray:
+def predict(images: np.ndarray) -> np.ndarray:
     """Logits that depend on the pixels alone."""
     return images.mean(axis=(1, 2)).astype(np.float32)
 
 
-def test_every_test_image_has_its_line(tmp_path: Path) -> None:
+def test_every_test_image_has_one_line(tmp_path: Path) -> None:
     records = tmp_path / "records"
     manifest = write_records(records, train=6, val=3)
     examples = [
@@ -30,15 +30,15 @@ def test_every_test_image_has_its_line(tmp_path: Path) -> None:
     parts = examples[: COUNT // 2], examples[COUNT // 2 :]
     shards = [write_shard(records / f"test-{index}.tfrecord", part) for index, part in enumerate(parts)]
     manifest = dataclasses.replace(manifest, splits=manifest.splits | {"test": Split.of(shards)})
-    write_submission(tmp_path / "submission.txt", records, manifest, tmp_path / "cache", answer)
+    write_submission(tmp_path / "submission.txt", records, manifest, tmp_path / "cache", predict)
 
     pixels, _ = decode([jpeg(7000 + index) for index in range(COUNT)], ["image"] * COUNT, SIZE)
-    expected = [f"test_{index}.JPEG {WNIDS[label]}" for index, label in enumerate(answer(pixels).argmax(axis=1))]
+    expected = [f"test_{index}.JPEG {WNIDS[label]}" for index, label in enumerate(predict(pixels).argmax(axis=1))]
     assert (tmp_path / "submission.txt").read_text().splitlines() == expected
     assert len({line.split()[1] for line in expected}) > 1
 
 
-def test_without_test_images_there_is_no_line(tmp_path: Path) -> None:
+def test_without_a_test_split_the_file_is_empty(tmp_path: Path) -> None:
     manifest = write_records(tmp_path / "records", train=6, val=3)
-    write_submission(tmp_path / "submission.txt", tmp_path / "records", manifest, tmp_path / "cache", answer)
+    write_submission(tmp_path / "submission.txt", tmp_path / "records", manifest, tmp_path / "cache", predict)
     assert (tmp_path / "submission.txt").read_text() == ""

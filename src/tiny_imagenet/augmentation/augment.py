@@ -20,7 +20,7 @@ from tiny_imagenet.augmentation.resizing import resize
 from tiny_imagenet.augmentation.rng import uniform
 from tiny_imagenet.core.schema import Augmentation
 
-# Random numbers per image by operation. Append only: so no operation changes the numbers of another.
+# Random numbers per image by operation. Append only, so that no operation changes the numbers of another.
 NUM_RANDOM = {
     "geometry": 5,
     "pixel_shift": 2,
@@ -40,9 +40,9 @@ class Sampled(NamedTuple):
             operations move by whole pixels.
         transforms: float32 (batch, 8), if they do not.
         brightness: Factors, float32 (batch,).
-        operations: TrivialAugment's, int32 (batch,).
-        magnitudes: Theirs, float32 (batch,).
-        erased: The boxes to erase, float32 (batch, 4).
+        operations: Indices of the operations of TrivialAugment, int32 (batch,).
+        magnitudes: Magnitudes of these operations, float32 (batch,).
+        erased: Boxes to erase, float32 (batch, 4).
     """
 
     source_index: tf.Tensor | None = None
@@ -70,11 +70,11 @@ def sample(
     """Samples the parameters of a batch.
 
     Args:
-        rng: By `random_numbers`.
-        alternating: Whether each image is mirrored in this epoch if flips alternate, bool (batch,).
+        rng: Result of `random_numbers`.
+        alternating: Whether each image is flipped in this epoch if flips alternate, bool (batch,).
         image_size: Height and width of the images, in pixels.
         final_size: Height and width that they are resized to at the end.
-        augmentation: The recipe's.
+        augmentation: The settings.
     """
     geometry, reach, erasing = rng("geometry"), augmentation.shift_pixels, augmentation.random_erasing
     flips = {"none": tf.zeros_like(alternating), "random": geometry[3] < 0.5, "alternating": alternating}
@@ -119,7 +119,7 @@ def source_index(flip: tf.Tensor, shift: tf.Tensor, image_size: int) -> tf.Tenso
     """Returns the source row and column of each output row and column of images that are flipped, then shifted.
 
     Args:
-        flip: Whether to mirror left and right (batch,).
+        flip: Whether to flip left and right, bool (batch,).
         shift: Whole pixels to the right and down (2, batch).
         image_size: Height and width, in pixels.
 
@@ -138,10 +138,10 @@ def augment(
 
     Args:
         images: All images, uint8 (images, height, width, 3).
-        indices: Which of them, int32 (batch,).
-        sampled: By `sample`, for these.
+        indices: Rows of `images` that make the batch, int32 (batch,).
+        sampled: Result of `sample` for these.
         final_size: Height and width that they are resized to at the end.
-        augmentation: The recipe's.
+        augmentation: The settings.
 
     Returns:
         float32 (batch, final_size, final_size, 3), 0 to 255.

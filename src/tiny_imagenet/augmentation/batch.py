@@ -13,7 +13,7 @@ from tiny_imagenet.core.schema import Augmentation
 
 
 class Images(NamedTuple):
-    """The images that a batch is taken from, on the device.
+    """The images that a batch is gathered from, on the device.
 
     Attributes:
         images: uint8 (images, height, width, 3).
@@ -25,11 +25,11 @@ class Images(NamedTuple):
 
 
 class Selection(NamedTuple):
-    """The images of the whole batch.
+    """The images of one batch, all replicas together.
 
     Attributes:
-        rows: Their index among the `Images`, int32 (batch,).
-        image_ids: Their index in their split, int32 (batch,): decides whose turn it is when flips alternate.
+        rows: Rows of `Images`, int32 (batch,).
+        image_ids: Index of each image in its split, int32 (batch,). Alternating flips depend on it.
     """
 
     rows: tf.Tensor
@@ -37,14 +37,14 @@ class Selection(NamedTuple):
 
 
 class StepKey(NamedTuple):
-    """What makes one replica's part of one step's batch differ from all others.
+    """The arguments that determine one replica's part of one step's batch.
 
     Attributes:
-        seed: Of the training.
+        seed: Seed of the training.
         step: From 0, int32.
         epoch: From 0, int32.
         replica: From 0, int32.
-        num_replicas: Parts that the batch is divided into; divides its size.
+        num_replicas: Number of parts of the batch; a divisor of its size.
     """
 
     seed: int
@@ -60,8 +60,8 @@ class Batch(NamedTuple):
     Attributes:
         images: float32 (batch, size, size, 3), 0 to 255.
         labels: int32 (batch,).
-        mixed_labels: Labels of the images that were mixed in, int32 (batch,); None without mixing.
-        lam: Weight of `labels`, float32 (batch,), the rest is that of `mixed_labels`; None without mixing.
+        mixed_labels: Labels of the images that are mixed in, int32 (batch,); None without mixing.
+        lam: Weight of `labels`, float32 (batch,); `mixed_labels` have 1 - lam. None without mixing.
     """
 
     images: tf.Tensor
@@ -73,13 +73,15 @@ class Batch(NamedTuple):
 def make_batch(
     source: Images, selection: Selection, key: StepKey, augmentation: Augmentation, image_size: int | None = None
 ) -> Batch:
-    """Returns one replica's part of an augmented batch; the parts together do not depend on their number.
+    """Returns one replica's part of an augmented batch.
+
+    All parts together are the same batch for any number of replicas.
 
     Args:
-        source: All images.
-        selection: Those of the whole batch.
-        key: The step, and the replica.
-        augmentation: The recipe's.
+        source: The images to gather from.
+        selection: The images of the whole batch.
+        key: The step and the replica.
+        augmentation: The settings.
         image_size: Height and width that the images are resized to at the end; None: they keep theirs.
     """
     batch_size, source_size = selection.rows.shape[0], source.images.shape[1]

@@ -6,7 +6,7 @@ import math
 
 import tensorflow as tf
 
-TRIES = 10  # as many as torchvision takes
+TRIES = 10  # as in torchvision
 NUM_RANDOM = 2 * TRIES + 2  # random numbers per box
 ERASED = {"scale": (0.02, 0.33), "ratio": (1 / 3.3, 1 / 0.3)}  # Zhang et al., "Random erasing", 2020; torchvision's
 GRAY = 127.5
@@ -20,12 +20,12 @@ def sample_boxes(
     Args:
         rng: Numbers uniform from 0 to 1, (NUM_RANDOM, batch).
         image_size: Height and width, in pixels.
-        scale: Areas are uniform between these two, as fractions of the image's.
-        ratio: Widths over heights are between these two, their logarithm uniform.
-        largest: No side is longer.
+        scale: Range of the area as a fraction of the image's; uniform.
+        ratio: Range of width over height; its logarithm is uniform.
+        largest: Longest side, in pixels.
 
     Returns:
-        Boxes (batch, 4), and whether one was found (batch,); where none was, the box is undefined.
+        Boxes (batch, 4), and whether one fits, bool (batch,); where none does, the box is undefined.
     """
     area = between(rng[:TRIES], *scale) * image_size**2
     shape = tf.exp(between(rng[TRIES : 2 * TRIES], math.log(ratio[0]), math.log(ratio[1])))
@@ -45,7 +45,7 @@ def between(rng: tf.Tensor, low: float, high: float) -> tf.Tensor:
 def sample_crops(rng: tf.Tensor, image_size: int, scale: tuple[float, float], ratio: tuple[float, float]) -> tf.Tensor:
     """Returns the boxes of torchvision's `RandomResizedCrop`, (batch, 4); see `sample_boxes`.
 
-    Where none was found, the box is the largest centered one of an allowed aspect ratio.
+    Where none fits, the box is the largest centered one with an aspect ratio in the range.
     """
     boxes, found = sample_boxes(rng, image_size, scale, ratio, image_size)
     shape = min(max(1.0, ratio[0]), ratio[1])
@@ -55,12 +55,12 @@ def sample_crops(rng: tf.Tensor, image_size: int, scale: tuple[float, float], ra
 
 
 def sample_erased(rng: tf.Tensor, image_size: int, probability: float) -> tf.Tensor:
-    """Returns the boxes of `RandomErasing`, (batch, 4), without width or height where nothing is erased.
+    """Returns the boxes of `RandomErasing`, (batch, 4), of width and height 0 where nothing is erased.
 
     Args:
         rng: Numbers uniform from 0 to 1, (1 + NUM_RANDOM, batch).
         image_size: Height and width, in pixels.
-        probability: That something is erased.
+        probability: Probability that a box is erased.
     """
     boxes, found = sample_boxes(rng[1:], image_size, **ERASED, largest=image_size - 1)
     return tf.where((found & (rng[0] < probability))[:, None], boxes, 0.0)
@@ -76,5 +76,5 @@ def inside(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
 
 @tf.function(jit_compile=True)
 def erase(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
-    """Fills each image's box with gray, which is about torchvision's zero after normalization."""
+    """Fills each image's box with gray: about zero after normalization, as in torchvision."""
     return tf.where(inside(boxes, images.shape[1]), GRAY, images)

@@ -12,8 +12,8 @@ def brighten(images: tf.Tensor, factors: tf.Tensor, *, rescale_max: bool) -> tf.
     Args:
         images: float32 (batch, height, width, 3), 0 to 255.
         factors: (batch,).
-        rescale_max: First makes the greatest value of each image 255, as keras-preprocessing 1.0 did, the library of
-            `ImageDataGenerator` in 2018 (later releases also made the least value 0).
+        rescale_max: Whether to rescale each image first so that its greatest value is 255, as keras-preprocessing 1.0,
+            the library of `ImageDataGenerator` in 2018 (later releases also make its least value 0).
     """
     if rescale_max:
         images = tf.math.divide_no_nan(images, tf.reduce_max(images, axis=(1, 2, 3), keepdims=True)) * 255.0

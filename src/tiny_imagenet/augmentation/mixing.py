@@ -1,7 +1,7 @@
 """Mixed pairs of images: mixup (Zhang et al., 2018) and CutMix (Yun et al., 2019).
 
-As in the authors' programs, a batch has one lambda and one box. Each image is mixed with the one a random number of
-positions further on: the batch is in random order, so that is as good as any permutation.
+As in the authors' programs, a batch has one lambda and one box. Each image is mixed with the one that follows at a
+random distance: the batch is in random order, so any permutation is equivalent.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Mix(NamedTuple):
 
     Attributes:
         shift: Positions from an image to the one that is mixed in, int32 ().
-        weights: Of an image's pixels; the rest is the other's, float32 (size, size, 1).
+        weights: Weights of an image's pixels; the other's are 1 - weights, float32 (size, size, 1).
         lam: Weight of the image's own label, float32 ().
     """
 
@@ -35,11 +35,11 @@ def sample_mix(rng: tf.Tensor, batch_size: int, image_size: int, mixup: float, c
 
     Args:
         rng: Numbers uniform from 0 to 1, (NUM_RANDOM,).
-        batch_size: The whole batch's.
+        batch_size: Images of the whole batch.
         image_size: Height and width, in pixels.
         mixup: Lambda is from Beta(mixup, mixup); 0: no mixup.
-        cutmix: One less the box's area, before it is cut off at the edges, is from Beta(cutmix, cutmix); 0: no CutMix.
-            With both, a batch has either, by chance.
+        cutmix: One minus the box's area, before it is clipped, is from Beta(cutmix, cutmix); 0: no CutMix. With both,
+            each has probability 1/2.
     """
     shift = 1 + tf.cast(rng[0] * (batch_size - 1), tf.int32)
     blended = tf.ones((image_size, image_size, 1)) * symmetric_beta(rng[2], rng[3], mixup or 1.0)
@@ -52,9 +52,9 @@ def sample_mix(rng: tf.Tensor, batch_size: int, image_size: int, mixup: float, c
 
 
 def symmetric_beta(first: tf.Tensor, second: tf.Tensor, alpha: float) -> tf.Tensor:
-    """Returns a number of the distribution Beta(alpha, alpha), from two uniform ones.
+    """Returns a sample of Beta(alpha, alpha), from two uniform ones.
 
-    A t-distributed number by Bailey's polar way (Mathematics of Computation, 1994), taken from -inf..inf to 0..1.
+    A sample of the t-distribution by Bailey's polar method (Mathematics of Computation, 1994), mapped to 0..1.
     """
     side = tf.cos(2.0 * math.pi * second)
     square = (first ** (-1.0 / alpha) - 1.0) * side**2  # t squared, over its degrees of freedom
@@ -62,7 +62,7 @@ def symmetric_beta(first: tf.Tensor, second: tf.Tensor, alpha: float) -> tf.Tens
 
 
 def sample_box(lam: tf.Tensor, center: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns CutMix's box, (4,): a square about a uniform center (2,), cut off at the image's edges."""
+    """Returns CutMix's box, (4,): a square with the given center (2,), clipped to the image."""
     half = tf.floor(tf.floor(image_size * tf.sqrt(1.0 - lam)) / 2.0)
     middle = tf.floor(center * image_size)
     first = tf.clip_by_value(middle - half, 0.0, image_size)

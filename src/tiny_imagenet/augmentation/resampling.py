@@ -1,8 +1,8 @@
-"""Images resampled by a projective transform: equal to `ImageProjectiveTransformV3`, bit for bit.
+"""Resampling by projective transforms: equal to `ImageProjectiveTransformV3`, bit for bit.
 
-TensorFlow's kernel computes each coordinate once per channel, one number at a time. Here a pixel's three
-bytes are packed into one integer, its neighbours are gathered once, and XLA makes vector loops of the arithmetic: four
-times as fast on a CPU, and it can be a part of a step that XLA compiles.
+TensorFlow's kernel computes each coordinate once per channel, one number at a time. Here a pixel's three bytes are
+packed into one integer, its neighbors are gathered once, and XLA vectorizes the arithmetic: four times as fast on a
+CPU. It can also be part of a step that XLA compiles.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from typing import TypeAlias
 
 import tensorflow as tf
 
-Corners: TypeAlias = tuple[
-    tf.Tensor, ...
-]  # packed pixels int32 (batch, height * width): above left, right; below left, right
+# Packed pixels, int32 (batch, height * width): above left, above right, below left, below right.
+Corners: TypeAlias = tuple[tf.Tensor, ...]
 
 FINITE = 3e38
 
@@ -31,7 +30,7 @@ def resample(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf
         float32 (batch, height, width, 3), 0 to 255.
     """
     _, height, width, _ = images.shape
-    # Each is a loop of its own: in one, XLA would pack and gather again for each channel.
+    # Separate compiled functions: in one, XLA would pack and gather again for each channel.
     packed = _pack(images)
     if interpolation == "nearest":
         return _unpack(_nearest(packed, transforms, height, width), height, width)
@@ -46,11 +45,11 @@ def gather_images(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
 
 @tf.function(jit_compile=True)
 def gather_pixels(images: tf.Tensor, indices: tf.Tensor, source_index: tf.Tensor) -> tf.Tensor:
-    """Gathers images moved by whole pixels: equal to `resample` of `gather_images`, three times as fast.
+    """Gathers images shifted or flipped by whole pixels: equal to `resample`, and three times as fast.
 
     Args:
         images: All images, uint8 (images, height, width, 3).
-        indices: Which of them, int32 (batch,).
+        indices: Rows of `images`, int32 (batch,).
         source_index: Source row and column of each output row and column, int32 (batch, 2, size).
 
     Returns:
@@ -79,7 +78,7 @@ def _unpack(packed: tf.Tensor, height: int, width: int) -> tf.Tensor:
 
 
 def _rounded(product: tf.Tensor) -> tf.Tensor:
-    """Keeps a product from being fused with a sum into one operation, which would round once instead of twice."""
+    """Prevents the fusion of a product and a sum into one operation, which would round once instead of twice."""
     return tf.minimum(product, FINITE)
 
 

@@ -1,7 +1,7 @@
-"""Square images brought to another size, antialiased: `tf.image.resize(..., "bilinear", antialias=True)`, made cheap.
+"""Antialiased resizing of square images: a faster `tf.image.resize(..., "bilinear", antialias=True)`.
 
-Each output line is a weighted sum of a few neighbouring input lines, always of the same ones. XLA makes one loop of
-the sum over rows and one of that over columns: two to four times as fast on a CPU as TensorFlow's kernel.
+Each output line is a weighted sum of a few neighboring input lines. XLA compiles one loop over rows and one over
+columns: two to four times as fast on a CPU as TensorFlow's kernel.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 
 def resize(images: tf.Tensor, size: int) -> tf.Tensor:
-    """Returns the images, float32 (batch, n, n, 3), as (batch, size, size, 3); as they are where n is `size`."""
+    """Resizes images, float32 (batch, n, n, 3), to (batch, size, size, 3); returns them unchanged if n is `size`."""
     before = images.shape[1]
     if before == size:
         return images
@@ -27,13 +27,13 @@ def _weigh(lines: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def triangle_weights(before: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which lines make an output line: the first of them, int (size,), and their weights, float32 (size, taps).
+    """Returns each output line's first input line, int (size,), and the weights from there on, float32 (size, taps).
 
-    They fall off linearly from the output line's centre, over the distance of two lines of the coarser of the grids.
+    The weights decrease linearly from the output line's center, to zero at a distance of one line of the coarser grid.
     """
     reach = max(before / size, 1.0)
-    centres = (np.arange(size) + 0.5) * before / size - 0.5
-    distances = np.abs(np.arange(before) - centres[:, None])
+    centers = (np.arange(size) + 0.5) * before / size - 0.5
+    distances = np.abs(np.arange(before) - centers[:, None])
     weights = np.maximum(0.0, 1.0 - distances / reach)
     weights /= weights.sum(axis=1, keepdims=True)
     taps = (weights > 0).sum(axis=1).max()

@@ -14,10 +14,10 @@ def projective_transforms(
     """Returns the transforms that rotate, then shift, then flip, rounded as `tfa.image` does.
 
     Args:
-        angle: Of the rotation about the image's center, counter-clockwise, in radians (batch,).
+        angle: Rotation about the image's center, counter-clockwise, in radians (batch,).
         shift_x: To the right, in pixels (batch,).
         shift_y: Down, in pixels (batch,).
-        flip: Whether to mirror left and right (batch,).
+        flip: Whether to flip left and right, bool (batch,).
         image_size: Height and width, in pixels.
     """
     last = image_size - 1.0
@@ -41,7 +41,7 @@ def crop(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
     """Returns the transforms that crop boxes, (batch, 4), and resize them to the image's size."""
     left, top, width, height = tf.unstack(boxes, axis=1)
     wide, high, zero = width / image_size, height / image_size, tf.zeros_like(left)
-    # A pixel's center lies half a pixel from its corner.
+    # The center of a pixel is half a pixel from its corner.
     return affine(wide, zero, left + 0.5 * wide - 0.5, zero, high, top + 0.5 * high - 0.5)
 
 
@@ -52,5 +52,5 @@ def shift(shift_x: tf.Tensor, shift_y: tf.Tensor) -> tf.Tensor:
 
 
 def flatten(matrices: tf.Tensor) -> tf.Tensor:
-    """Returns the transforms as the kernel of TensorFlow takes them: (batch, 8)."""
+    """Returns the transforms in the layout of TensorFlow's kernel: (batch, 8)."""
     return tf.reshape(matrices, (-1, 9))[:, :8]

@@ -1,8 +1,8 @@
 """TrivialAugment Wide (Müller and Hutter, 2021): one of fourteen operations per image, with a random magnitude.
 
-Operations and ranges are torchvision's. Those that move pixels are part of the one transform that an image gets: a
-pixel from outside has the value of the nearest one inside, where torchvision has black. The others are not rounded to
-whole levels.
+Operations and ranges are torchvision's. There are two differences. Geometric operations are part of the one transform
+of an image, so a pixel from outside has the value of the nearest one inside, not black. The results of color operations
+are not rounded to whole levels.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ LEVELS = 256
 def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Samples each image's operation, an index into OPERATIONS, int32 (batch,), and its magnitude, float32 (batch,).
 
-    The magnitude is the tangent of a shear, pixels, degrees, a factor less one, bits removed, or how far below 255
-    the level lies from which on colors are inverted.
+    The magnitude is the tangent of a shear, a shift in pixels, an angle in degrees, a factor minus one, the number of
+    removed bits, or 255 minus the level from which colors are inverted.
 
     Args:
         rng: Numbers uniform from 0 to 1, (NUM_RANDOM, batch).
@@ -46,9 +46,9 @@ def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def matrices(operation: tf.Tensor, magnitude: tf.Tensor, image_size: int) -> tf.Tensor:
-    """Returns the transforms (batch, 3, 3) of the operations that move pixels; the identity for the others.
+    """Returns the transforms (batch, 3, 3) of the geometric operations; the identity for the others.
 
-    Shears leave the image's upper left corner where it is, rotations its center.
+    Shears keep the image's upper left corner fixed, rotations its center.
     """
     shear_x, shear_y, right, down, degrees = (
         tf.where(operation == OPERATIONS.index(name), magnitude, 0.0)
@@ -61,25 +61,25 @@ def matrices(operation: tf.Tensor, magnitude: tf.Tensor, image_size: int) -> tf.
 
 @tf.function(jit_compile=True)
 def change_colors(images: tf.Tensor, operation: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Applies the color operations; images float32 (batch, height, width, 3), 0 to 255."""
+    """Applies the color operations to images, float32 (batch, height, width, 3), 0 to 255."""
     for name, change in COLOR_OPERATIONS.items():
         images = _change(images, change, operation == OPERATIONS.index(name), magnitude)
     return images
 
 
 def _change(images: tf.Tensor, change: ColorOperation, wanted: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Changes the images that are `wanted`, a fixed number at a time: XLA needs static shapes."""
+    """Applies an operation where `wanted`, to a fixed number of images at a time: XLA needs static shapes."""
     batch_size = images.shape[0]
     size = max(1, batch_size // (2 * len(OPERATIONS)))
     order = tf.argsort(tf.cast(~wanted, tf.int32), stable=True)
     count = tf.reduce_sum(tf.cast(wanted, tf.int32))
 
     def change_some(first: tf.Tensor, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        places = first + tf.range(size)
-        at = tf.gather(order, places % batch_size)
+        positions = first + tf.range(size)
+        at = tf.gather(order, positions % batch_size)
         before = tf.gather(images, at)
         after = tf.clip_by_value(change(before, tf.gather(magnitude, at)[:, None, None, None]), 0.0, 255.0)
-        after = tf.where((places < count)[:, None, None, None], after, before)
+        after = tf.where((positions < count)[:, None, None, None], after, before)
         return first + size, tf.tensor_scatter_nd_update(images, at[:, None], after)
 
     return tf.while_loop(lambda first, _: first < count, change_some, (0, images))[1]
@@ -90,22 +90,22 @@ def _gray(images: tf.Tensor) -> tf.Tensor:
 
 
 def brightness(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Images lighter or darker."""
+    """Scales the values."""
     return images * (1.0 + magnitude)
 
 
 def color(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Images further from, or nearer to, their gray selves."""
+    """Moves images away from, or towards, their gray versions."""
     return images + magnitude * (images - _gray(images))
 
 
 def contrast(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Images further from, or nearer to, their mean gray."""
+    """Moves images away from, or towards, their mean gray."""
     return images + magnitude * (images - tf.reduce_mean(_gray(images), axis=(1, 2), keepdims=True))
 
 
 def sharpness(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Images further from, or nearer to, their blurred selves; the outermost pixels as they are."""
+    """Moves images away from, or towards, their blurred versions; keeps the outermost pixels."""
     height, width = images.shape[1:3]
     inner = images[:, 1:-1, 1:-1]
     square = tf.add_n([images[:, y : height - 2 + y, x : width - 2 + x] for y in range(3) for x in range(3)])
@@ -114,24 +114,24 @@ def sharpness(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
 
 
 def posterize(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Levels without their last bits."""
+    """Removes the last bits of the levels."""
     step = 2.0 ** tf.round(magnitude)
     return tf.floor(images / step) * step
 
 
 def solarize(images: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
-    """Light colors inverted."""
+    """Inverts the levels above a threshold."""
     return tf.where(images >= 255.0 - magnitude, 255.0 - images, images)
 
 
 def auto_contrast(images: tf.Tensor, _magnitude: tf.Tensor) -> tf.Tensor:
-    """Each channel stretched to the full range."""
+    """Rescales each channel to the full range."""
     low, high = (reduce(images, axis=(1, 2), keepdims=True) for reduce in (tf.reduce_min, tf.reduce_max))
     return tf.where(high > low, (images - low) * (255.0 / (high - low)), images)
 
 
 def equalize(images: tf.Tensor, _magnitude: tf.Tensor) -> tf.Tensor:
-    """Levels of each channel spread so that all are about equally frequent; rounded first, as a histogram needs it."""
+    """Equalizes the histogram of each channel, after rounding to whole levels."""
     count, height, width, channels = images.shape
     first = LEVELS * tf.reshape(tf.range(count * channels), (count, 1, 1, channels))
     levels = tf.reshape(tf.cast(tf.round(images), tf.int32) + first, (-1,))

@@ -78,8 +78,9 @@ def _keys(kind: Any, loc: list[str]) -> list[str]:
     schema = TypeAdapter(kind).json_schema()
     definitions = schema.get("$defs", {})
     for part in loc:
-        of_any_name = [*schema.get("patternProperties", {}).values(), schema.get("additionalProperties") or {}]
-        schema = schema.get("properties", {}).get(part, of_any_name[0])
+        of_any_name = schema.get("additionalProperties") or schema.get("items", {})
+        of_any_name = next(iter(schema.get("patternProperties", {}).values()), of_any_name)
+        schema = schema.get("properties", {}).get(part, of_any_name)
         reference = next((each["$ref"] for each in (schema, *schema.get("anyOf", ())) if "$ref" in each), "")
         schema = definitions.get(reference.rpartition("/")[2], schema)
     return sorted(schema.get("properties", {}))

@@ -1,1 +1,1 @@
-"""A trained model's answers, how good they are, and what each model left behind."""
+"""Saved models, the metrics of an evaluation, and the challenge's submission."""

@@ -1,4 +1,4 @@
-"""The metrics of an evaluation: those of training and more, predictions, calibration, and accuracy by class.
+"""Metrics of an evaluation: those of training and more, predictions, calibration, and accuracy by class.
 
 A metric that is added to `EVALUATION_METRICS` makes no training stale.
 """
@@ -26,7 +26,7 @@ def evaluate(logits: np.ndarray, labels: np.ndarray, regularization_loss: float,
         logits: float (images, classes).
         labels: int (images,).
         regularization_loss: The L2 term of the model.
-        bins: Of the calibration error.
+        bins: Number of bins of the calibration error.
     """
     scores = score(logits, labels)
     rank = true_class_rank(logits, labels)
@@ -50,7 +50,7 @@ def calibration(logits: np.ndarray, labels: np.ndarray, bins: int) -> tuple[floa
     Args:
         logits: float (images, classes).
         labels: int (images,).
-        bins: How many bins of equal width the confidence from 0 to 1 is cut into; each holds its upper edge.
+        bins: Number of bins of equal width for the confidence from 0 to 1; each includes its upper edge.
     """
     classes, probabilities = top_predictions(logits, 1)
     confidence, correct = probabilities[:, 0].astype(np.float64), classes[:, 0] == labels
@@ -75,13 +75,13 @@ def calibration(logits: np.ndarray, labels: np.ndarray, bins: int) -> tuple[floa
 
 
 def confusion_matrix(labels: np.ndarray, guesses: np.ndarray, num_classes: int) -> np.ndarray:
-    """Returns the images of each class (row) taken for each class (column), int (classes, classes)."""
+    """Returns the number of images of each class (row) by predicted class (column), int (classes, classes)."""
     cells = labels.astype(np.int64) * num_classes + guesses
     return np.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def per_class(logits: np.ndarray, labels: np.ndarray, classes: Sequence[Class]) -> list[dict[str, Any]]:
-    """Returns for each class its accuracies and the class it is most often taken for.
+    """Returns a row for each class: its accuracies, and the wrong class that is predicted most often.
 
     Args:
         logits: float (images, classes).

@@ -1,4 +1,4 @@
-"""Saved models: `.keras` only, the SHA-256 checked before loading, no code from the file is run."""
+"""Loading of saved models: `.keras` files, after a check of their SHA-256, without running code from the file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> ke
     """Loads a `.keras` file that maps images (image_size, image_size, 3), or of any size, to logits (num_classes,).
 
     Raises:
-        InputError: The file is missing, is not the one that was saved, or cannot be loaded.
+        InputError: The file is missing, has another SHA-256, cannot be loaded, or does not fit the data.
     """
     if path.suffix != ".keras":
         raise InputError(path, "is not a .keras file", "save the model in that format")

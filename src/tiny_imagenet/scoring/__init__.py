@@ -1,1 +1,1 @@
-"""A model's predictions for many images, and the metrics that training and evaluation share."""
+"""Prediction of many images, and the metrics that training and evaluation share."""

@@ -1,4 +1,4 @@
-"""The metrics that training and evaluation share: cross-entropy, top-1 and top-5 accuracy over all images."""
+"""Metrics that training and evaluation share: cross-entropy, top-1 and top-5 accuracy over all images."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from tiny_imagenet.core.errors import PipelineError
 
 @dataclass(frozen=True)
 class Metric:
-    """A row of the table of metrics, which the training step, the evaluation, MLflow and the report read.
+    """A metric, as training, evaluation, MLflow and the report use it.
 
     Attributes:
         key: Its name in files and in MLflow.
         label: Its name in tables.
         title: Its name on the model card.
-        is_fraction: Whether it lies between 0 and 1, to be shown in percent.
+        is_fraction: Whether it is a fraction, shown in percent.
         higher_is_better: Whether the best model has the highest value.
-        k: Of a top-k accuracy: the number of guesses that may hold the true class; else None.
+        k: For a top-k accuracy, the number of likeliest classes that count; else None.
     """
 
     key: str
@@ -33,14 +33,14 @@ class Metric:
 
 
 def top_k_accuracy(k: int) -> Metric:
-    """Returns the fraction of images whose true class is among the k likeliest."""
+    """Returns the metric that is the fraction of images whose true class is among the k likeliest."""
     return Metric(f"top_{k}_accuracy", f"top-{k}", f"top-{k} accuracy", is_fraction=True, higher_is_better=True, k=k)
 
 
 LOSS = Metric("loss", "loss", "loss (mean cross-entropy)")
 TOP_1, TOP_5 = top_k_accuracy(1), top_k_accuracy(5)
-STEP_METRICS = (LOSS, TOP_1, TOP_5)  # computed in each training step, and on val after each epoch
-TOP_K = 5  # guesses that predictions hold
+STEP_METRICS = (LOSS, TOP_1, TOP_5)  # of each training step, and of val after each epoch
+TOP_K = 5  # likeliest classes kept in predictions
 
 
 def score(logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
@@ -63,7 +63,8 @@ def top_k(rank: np.ndarray, k: int) -> float:
 def true_class_rank(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Returns the rank of each image's true class, int (images,): 0 is best.
 
-    It is the number of classes with a strictly greater logit, as in `tf.math.in_top_k`. A row with a NaN is wrong.
+    The rank is the number of classes with a strictly greater logit, as in `tf.math.in_top_k`; a row with a NaN ranks
+    last.
     """
     true = np.take_along_axis(logits, labels[:, None], axis=1)
     rank: np.ndarray = np.count_nonzero(~(logits <= true), axis=1)

@@ -1,4 +1,4 @@
-"""A model's predictions for many images."""
+"""Prediction of many images by batches."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def make_predictor(
 ) -> Callable[..., np.ndarray]:
     """Returns a function from images, uint8 (images, height, width, 3), to logits, float32 (images, classes).
 
-    Every image is predicted once: the last batch is padded with blank images whose logits are dropped. The function
-    also takes a callback for between two batches, which may raise.
+    Every image is predicted once: the last batch is padded with blank images, whose logits are dropped. The function
+    also takes a callback, called before each batch; it may raise to stop.
 
     Args:
         model: From images, 0 to 255, to logits.
-        batch_size: Images at once, on all devices together (rounded up to a multiple of their number).
-        strategy: The devices; None: the one there is.
-        flip_tta: Whether logits are the mean of those of the image and of its mirror image.
+        batch_size: Images per batch, all devices together (rounded up to a multiple of their number).
+        strategy: The devices; None: the current strategy.
+        flip_tta: Whether to average the logits of the image and of its mirror image.
     """
     strategy = strategy or tf.distribute.get_strategy()
     per_replica = -(-batch_size // strategy.num_replicas_in_sync)
@@ -40,10 +40,10 @@ def make_predictor(
     def predict_batch(batch: tf.Tensor) -> tf.Tensor:
         return strategy.gather(strategy.run(predict_replica, args=(batch,)), axis=0)
 
-    def predict(images: np.ndarray, between: Callable[[], None] = lambda: None) -> np.ndarray:
+    def predict(images: np.ndarray, before_batch: Callable[[], None] = lambda: None) -> np.ndarray:
         parts = []
         for at in range(0, len(images), batch_size):
-            between()
+            before_batch()
             batch = images[at : at + batch_size]
             blank = np.zeros((batch_size - len(batch), *batch.shape[1:]), batch.dtype)
             parts.append(predict_batch(tf.constant(np.concatenate([batch, blank]))).numpy()[: len(batch)])
