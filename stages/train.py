@@ -1,4 +1,4 @@
-"""Stage train NAME: one model by its recipe, to models/NAME and metrics/NAME, and an MLflow run."""
+"""Stage train NAME: trains one model by its recipe; writes models/NAME, metrics/NAME and an MLflow run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tiny_imagenet.core.files import sha256_of, write_json
+from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.core.process import StopRequest, stage_process
 from tiny_imagenet.core.progress import TrainingProgress
-from tiny_imagenet.core.run_record import RunFile, RunRecord
+from tiny_imagenet.core.run_record import RunRecord
 from tiny_imagenet.core.schema import ModelSettings, Params
 from tiny_imagenet.dataset.manifest import MANIFEST, load_manifest
 
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
     from tiny_imagenet.training.loop import Trainer
 
 RECORDS, MODELS, METRICS = Path("data/records"), Path("models"), Path("metrics")
-ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also in an experiment's temporary one
+ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also for an experiment in a temporary one
 
 
 def main(name: str) -> None:
     """Trains a model of params.yaml; resumes from the checkpoint of an interrupted run with the same inputs."""
     params = load_params()
-    load_manifest(RECORDS)
+    load_manifest(RECORDS)  # an error in the records is reported before the import of TensorFlow
     train(params, params.model(name))
 
 
 def train(params: Params, settings: ModelSettings) -> None:
-    """Trains on all devices; of several workers, the chief alone logs the run and writes the stage's outputs."""
+    """Trains on all devices; of several workers, only the chief tracks the run and writes the outputs."""
     from tiny_imagenet.distribute import devices  # before TensorFlow: it sets environment variables for it
 
     # isort: split
@@ -40,47 +40,38 @@ def train(params: Params, settings: ModelSettings) -> None:
     from tiny_imagenet.training.experiment import Folders, build_trainer, versions, write_results
     from tiny_imagenet.training.loop import LoopOptions
 
-    name, training = settings.model, params.training
+    training, name = params.training, settings.model
     strategy = devices.make_strategy(params.device, params.strategy, deterministic=training.deterministic)
-    run = RunRecord(
-        **settings.model_dump(),
-        device=devices.device_name(strategy),
-        versions=versions(),
-        data_sha256=sha256_of(RECORDS / MANIFEST),
-    )
+    device, data = devices.device_name(strategy), sha256_of(RECORDS / MANIFEST)
+    record = RunRecord(**settings.model_dump(), device=device, versions=versions(), data_sha256=data)
     folders = Folders(RECORDS, ROOT / ".cache", ROOT / ".checkpoints")
     options = LoopOptions(params.evaluation.batch_size, training.checkpoint_seconds, training.memory_gb * 1e9)
     with cluster.watch(strategy):
-        trainer = build_trainer(run, strategy, folders, params.evaluation.split, options)
-        saved, stop = trainer.restore() or {}, StopRequest()  # until here there is nothing to save
+        trainer = build_trainer(record, strategy, folders, params.evaluation.split, options)
+        saved, stop = trainer.restore() or {}, StopRequest()  # before a state exists, a signal ends the process
         if cluster.is_chief(strategy):
-            with TrackedRun(ROOT, run, stage=f"train@{name}", run_id=saved.get("run_id")) as tracked:
-                tracked.log_inputs(RECORDS)
-                run_epochs(trainer, tracked, stop, resumed=bool(saved))
-                seconds = write_results(trainer, run, MODELS / name / "model.keras", METRICS / name)
-                digest = sha256_of(MODELS / name / "model.keras")
-                written = RunFile(
-                    run_id=tracked.run_id, experiment=run.dataset, model_sha256=digest, train_seconds=seconds
-                )
-                write_json(MODELS / name / "run.json", written.model_dump())
-                tracked.log_model(trainer.model, trainer.image_size)
+            with TrackedRun(ROOT, record, stage=f"train@{name}", run_id=saved.get("run_id")) as run:
+                run.log_inputs(RECORDS)
+                run_epochs(trainer, run, stop, resumed=bool(saved))
+                write_results(trainer, record, run.run_id, MODELS / name, METRICS / name)
+                run.log_model(trainer.model, trainer.image_size)
             trainer.store.remove()
         else:
             trainer.run({}, on_epoch=[], on_steps=lambda _: None, stop=stop)
         cluster.finish(strategy)
 
 
-def run_epochs(trainer: Trainer, tracked: TrackedRun, stop: StopRequest, *, resumed: bool) -> None:
-    """Trains to the end; each epoch is logged, those before a resume too if the store lacks them."""
+def run_epochs(trainer: Trainer, run: TrackedRun, stop: StopRequest, *, resumed: bool) -> None:
+    """Trains to the last epoch and logs each; after a resume also the earlier epochs that the store lacks."""
     name, progress = trainer.settings.model, trainer.progress
     if resumed:
-        print(f"{name}: resuming from step {progress.step} in the same MLflow run, {tracked.run_id}", flush=True)
-    for row in progress.history[tracked.logged_epochs() :]:
-        tracked.log_epoch(row)
-    tracked.monitor_system()
-    with TrainingProgress(name, trainer.settings.epochs, trainer.steps_per_epoch, progress.step) as shown:
-        on_epoch = [tracked.log_epoch, shown.epoch]
-        trainer.run({"run_id": tracked.run_id}, on_epoch=on_epoch, on_steps=shown.steps, stop=stop)
+        print(f"{name}: resuming from step {progress.step} in the same MLflow run, {run.run_id}", flush=True)
+    for row in progress.history[run.logged_epochs() :]:
+        run.log_epoch(row)
+    run.monitor_system()
+    with TrainingProgress(name, trainer.settings.epochs, trainer.steps_per_epoch, progress.step) as bar:
+        on_epoch = [run.log_epoch, bar.epoch]
+        trainer.run({"run_id": run.run_id}, on_epoch=on_epoch, on_steps=bar.steps, stop=stop)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The stage on a tiny trained model: training's own numbers again, every image once, and what it refuses."""
+"""The stage evaluate on a tiny trained model: training's numbers again, every image once, and its errors."""
 
 import csv
 import io
@@ -20,6 +20,7 @@ from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.images.reader import iterate_examples
 
+SUMMARY = "reports/metrics/tiny.json"
 COUNT = 7  # val images; the batch size, 4, does not divide it
 
 
@@ -39,10 +40,11 @@ def evaluation(folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the project after training, the current directory, not yet evaluated."""
+    """A copy of the project after training and before evaluation, as the current directory."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     for name in ("evaluation.json", "per_class.csv", "calibration.csv", "confusion.csv", "predictions.npz"):
         (tmp_path / "metrics" / "tiny" / name).unlink()
+    (tmp_path / SUMMARY).unlink()
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -50,15 +52,21 @@ def project(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 def assert_nothing_published(folder: Path) -> None:
     names = sorted(path.name for path in (folder / "metrics" / "tiny").iterdir())
     assert names == ["architecture.json", "history.csv", "training.json"]
+    assert not (folder / SUMMARY).exists()
 
 
-def test_the_saved_model_gives_the_last_epochs_numbers_again(trained: Path) -> None:
+def test_the_saved_model_gives_the_metrics_of_the_last_epoch(trained: Path) -> None:
     last, found = rows(trained / "metrics" / "tiny" / "history.csv")[-1], evaluation(trained)
     assert (found["model"], found["num_images"]) == ("tiny", COUNT)
     for name in ("loss", "objective"):
         assert found[name] == pytest.approx(float(last[f"val_{name}"]), abs=1e-6)
     for name in ("top_1_accuracy", "top_5_accuracy"):
         assert found[name] == float(last[f"val_{name}"])
+
+
+def test_the_summary_for_git_holds_the_metrics_by_model(trained: Path) -> None:
+    metrics = {key: value for key, value in evaluation(trained).items() if key not in ("model", "split", "num_images")}
+    assert json.loads((trained / SUMMARY).read_text()) == {"tiny": metrics}
 
 
 def test_every_val_image_is_predicted_once_in_the_records_order(trained: Path) -> None:
@@ -89,9 +97,9 @@ def test_the_tables_agree_with_the_predictions(trained: Path) -> None:
     per_class = rows(metrics / "per_class.csv")
     assert [row["wnid"] for row in per_class] == list(WNIDS)
     for label, row in enumerate(per_class):
-        mine = found["top_5"][found["label"] == label, 0]
-        assert int(row["num_images"]) == len(mine)
-        assert float(row["top_1_accuracy"]) == pytest.approx(np.mean(mine == label))
+        predicted = found["top_5"][found["label"] == label, 0]
+        assert int(row["num_images"]) == len(predicted)
+        assert float(row["top_1_accuracy"]) == pytest.approx(np.mean(predicted == label))
     bins = rows(metrics / "calibration.csv")
     assert len(bins) == 15
     assert sum(int(row["num_images"]) for row in bins) == COUNT
@@ -103,7 +111,7 @@ def test_the_tables_agree_with_the_predictions(trained: Path) -> None:
     assert evaluation(trained)["ece"] == pytest.approx(sum(gaps) / COUNT)
 
 
-def test_the_run_of_the_training_holds_the_results(trained: Path) -> None:
+def test_the_results_are_logged_to_the_run_of_the_training(trained: Path) -> None:
     client = MlflowClient(f"sqlite:///{trained / 'mlruns' / 'mlflow.db'}")
     run_id = json.loads((trained / "models" / "tiny" / "run.json").read_text())["run_id"]
     run = client.get_run(run_id)
@@ -119,7 +127,7 @@ def test_the_run_of_the_training_holds_the_results(trained: Path) -> None:
     )
 
 
-def test_the_batch_size_does_not_matter(project: Path, trained: Path) -> None:
+def test_the_batch_size_changes_no_metric(project: Path, trained: Path) -> None:
     params = shrunk_params()
     params["evaluation"]["batch_size"] = 5
     write_params(project, params)
@@ -147,20 +155,20 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def save_a_foreign_one(path: Path) -> None:
+def replace_the_model(path: Path) -> None:
     images = keras.Input((16, 16, 3))
     keras.Model(images, keras.layers.Dense(3)(keras.layers.Flatten()(images))).save(path)
 
 
-@pytest.mark.parametrize("spoil", [cut, empty, save_a_foreign_one])
-def test_another_file_than_training_saved_is_refused(project: Path, spoil: Callable[[Path], None]) -> None:
-    spoil(project / "models" / "tiny" / "model.keras")
+@pytest.mark.parametrize("damage", [cut, empty, replace_the_model])
+def test_a_model_file_that_training_did_not_save_is_refused(project: Path, damage: Callable[[Path], None]) -> None:
+    damage(project / "models" / "tiny" / "model.keras")
     with pytest.raises(InputError, match=r"models/tiny/model\.keras: is not the model that training saved"):
         import_stage("evaluate").main("tiny")
     assert_nothing_published(project)
 
 
-def test_the_refusal_is_one_line(project: Path) -> None:
+def test_an_error_is_one_line_on_stderr(project: Path) -> None:
     cut(project / "models" / "tiny" / "model.keras")
     status, out, err = run_stage(project, "evaluate", "tiny")
     assert (status, out) == (2, "")
@@ -168,12 +176,12 @@ def test_the_refusal_is_one_line(project: Path) -> None:
     assert err.count("\n") == 1
 
 
-def test_missing_files_are_named(project: Path) -> None:
+def test_missing_files_are_errors(project: Path) -> None:
     (project / "models" / "tiny" / "model.keras").unlink()
     with pytest.raises(InputError, match=r"model\.keras: not found"):
         import_stage("evaluate").main("tiny")
     (project / "models" / "tiny" / "run.json").unlink()
-    with pytest.raises(InputError, match=r"run\.json: cannot be read"):
+    with pytest.raises(InputError, match=r"models/tiny/run\.json: No such file or directory; run `dvc repro`"):
         import_stage("evaluate").main("tiny")
     assert_nothing_published(project)
 
@@ -188,7 +196,7 @@ def test_another_number_of_classes_is_refused(project: Path) -> None:
     assert_nothing_published(project)
 
 
-def test_a_model_whose_loss_is_not_finite_is_not_published(project: Path) -> None:
+def test_a_loss_that_is_not_finite_publishes_nothing(project: Path) -> None:
     path = project / "models" / "tiny" / "model.keras"
     model = keras.saving.load_model(path, compile=False)
     model.set_weights([np.full_like(each, np.nan) for each in model.get_weights()])

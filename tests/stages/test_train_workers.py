@@ -1,4 +1,4 @@
-"""The train stage in two worker processes: the weights of one device; and what the loss of a worker leads to."""
+"""The stage train in two worker processes: the weights of one device, and exact resume after the loss of a worker."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tests.stages.test_train import TIMES, history, runs, saved_step, wait_for_step, weights
+from tests.distribute.test_cluster import LOST, free_ports, tf_config
+from tests.stages.test_train import history, runs, saved_step, wait_for_step, weights
 from tests.support.tiny_records import REPOSITORY, import_stage, write_project
-from tests.training.test_cluster import LOST, free_ports, tf_config
 
 EPOCHS = 12
 CHANGES = {"epochs": EPOCHS, "training": {"checkpoint_seconds": 0.05, "memory_gb": 8, "deterministic": True}}
 
-# The stage, and then what a worker that writes nothing has come to.
+# The stage, then the digest of the weights: workers other than the chief write no files.
 STAGE = """
 from tiny_imagenet.distribute import devices
 
@@ -32,7 +32,7 @@ from tiny_imagenet.training import experiment
 from tiny_imagenet.core.process import stage_process
 
 built, build = [], experiment.build_trainer
-experiment.build_trainer = lambda *args, **kwargs: built.append(build(*args, **kwargs)) or built[0]
+experiment.build_trainer = lambda *arguments: built.append(build(*arguments)) or built[0]
 with stage_process("train"):
     import_stage("train").main("tiny")
 print(digest_of(built[0].model))
@@ -45,7 +45,7 @@ def digest_of(model: keras.Model) -> str:
 
 @contextmanager
 def workers(folders: Sequence[Path]) -> Iterator[list[subprocess.Popen[str]]]:
-    """Starts the stage as a worker in each folder: a checkout each, as on machines that share no disk."""
+    """Starts the stage as a worker in each folder, as on machines that share no disk."""
     addresses = [f"localhost:{port}" for port in free_ports(len(folders))]
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
     with ExitStack() as stack:
@@ -59,7 +59,7 @@ def workers(folders: Sequence[Path]) -> Iterator[list[subprocess.Popen[str]]]:
         yield started
 
 
-def to_the_end(folders: Sequence[Path]) -> list[str]:
+def run_to_the_end(folders: Sequence[Path]) -> list[str]:
     """Runs the stage on all workers; returns what each printed."""
     with workers(folders) as started:
         ends = [each.communicate(timeout=300) for each in started]
@@ -68,8 +68,8 @@ def to_the_end(folders: Sequence[Path]) -> list[str]:
     return [out for out, _ in ends]
 
 
-def lose(folders: Sequence[Path], which: int, *, after: int) -> None:
-    """Kills a worker in mid-run: the other one ends with one line."""
+def lose_one(folders: Sequence[Path], which: int, *, after: int) -> None:
+    """Kills a worker after a saved step; the other must end with one line that names it."""
     with workers(folders) as started:
         wait_for_step(folders[0], started[0], after)
         started[which].kill()
@@ -86,24 +86,20 @@ def files(folder: Path) -> set[Path]:
     return {path.relative_to(folder) for path in folder.rglob("*") if ".cache" not in path.parts and path.is_file()}
 
 
-def learned(folder: Path) -> list[list[tuple[str, str]]]:
-    return [[item for item in row.items() if item[0] not in TIMES] for row in history(folder)]
-
-
-def test_a_worker_lost_and_all_started_again_give_the_weights_of_one_device(
+def test_workers_started_again_after_a_loss_give_the_weights_of_one_device(
     tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch, signals: None
 ) -> None:
     chief, other, alone = projects(tmp_path, empty_store, "chief", "other", "alone")
     before = files(other)
-    lose([chief, other], 1, after=1)
+    lose_one([chief, other], 1, after=1)
     lost_at = saved_step(chief)
     assert 0 < lost_at < 20 * EPOCHS
     assert not (chief / "models").exists()
     (run,) = runs(chief)
     assert run.info.status == "FAILED"
 
-    out, other_out = to_the_end([chief, other])
-    assert f"tiny: going on from step {lost_at} in the same MLflow run, {run.info.run_id}" in out
+    out, other_out = run_to_the_end([chief, other])
+    assert f"tiny: resuming from step {lost_at} in the same MLflow run, {run.info.run_id}" in out
     assert files(other) == before
     assert [each.info.status for each in runs(chief)] == ["FINISHED"]
 
@@ -114,16 +110,18 @@ def test_a_worker_lost_and_all_started_again_give_the_weights_of_one_device(
     for variable, expected in zip(ours.trainable_variables, theirs.trainable_variables, strict=True):
         np.testing.assert_allclose(np.asarray(variable), np.asarray(expected), rtol=0, atol=1e-6)
     for row, expected in zip(history(chief), history(alone), strict=True):
-        for name in row.keys() - TIMES:
+        for name in row:
             assert float(row[name]) == pytest.approx(float(expected[name]), abs=1e-5)
 
 
 @pytest.mark.slow
-def test_killed_stopped_and_resumed_workers_are_never_killed_ones(tmp_path: Path, empty_store: Path) -> None:
-    """SIGKILL of the chief, then SIGTERM to the other, then to the end: the same bits as without them."""
-    chief, other, *undisturbed = projects(tmp_path, empty_store, "chief", "other", "calm_chief", "calm_other")
-    expected = to_the_end(undisturbed)
-    lose([chief, other], 0, after=1)
+def test_workers_killed_stopped_and_resumed_give_the_same_weights(tmp_path: Path, empty_store: Path) -> None:
+    """SIGKILL of the chief, then SIGTERM to the other, then resumed to the end."""
+    chief, other, *undisturbed = projects(
+        tmp_path, empty_store, "chief", "other", "undisturbed_chief", "undisturbed_other"
+    )
+    expected = run_to_the_end(undisturbed)
+    lose_one([chief, other], 0, after=1)
     lost_at = saved_step(chief)
     with workers([chief, other]) as started:
         wait_for_step(chief, started[0], lost_at + 1)
@@ -133,19 +131,19 @@ def test_killed_stopped_and_resumed_workers_are_never_killed_ones(tmp_path: Path
     assert lost_at < stopped_at < 20 * EPOCHS
     for process, (_, err) in zip(started, ends, strict=True):
         assert process.returncode == 128 + signal.SIGTERM
-        assert err == f"train: stopped at step {stopped_at}, which is saved; the next run goes on from there\n"
-    found = to_the_end([chief, other])
+        assert err == f"train: stopped at step {stopped_at}, which is saved; the next run resumes from there\n"
+    found = run_to_the_end([chief, other])
     assert [out.splitlines()[-1] for out in found] == [out.splitlines()[-1] for out in expected]
     assert weights(chief) == weights(undisturbed[0])
-    assert learned(chief) == learned(undisturbed[0])
+    assert history(chief) == history(undisturbed[0])
 
 
 @pytest.mark.slow
-def test_a_worker_with_other_parameters_is_named(tmp_path: Path, empty_store: Path) -> None:
+def test_a_worker_with_other_settings_is_named(tmp_path: Path, empty_store: Path) -> None:
     chief, other = (write_project(tmp_path / name, empty_store, batch_size=size) for name, size in (("a", 8), ("b", 4)))
     with workers([chief, other]) as started:
         ends = [each.communicate(timeout=300) for each in started]
     for process, (_, err) in zip(started, ends, strict=True):
         assert process.returncode == 1
-        assert err.startswith("error: train: worker 1: does not have the chief's recipe; all workers need the same ")
+        assert err.startswith("error: train: worker 1: does not have the chief's settings; all workers need the same ")
     assert not runs(chief)

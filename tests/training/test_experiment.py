@@ -15,12 +15,14 @@ from tests.support.tiny_records import AUGMENTATION, CLASSES, DATASET, TINY, wri
 from tests.training.test_loop import OPTIONS, run
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.run_record import RunRecord, TrainingRecord
+from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.core.run_record import RunFile, RunRecord, TrainingRecord
 from tiny_imagenet.distribute import devices
 from tiny_imagenet.models.layers.blocks import BACKBONE
+from tiny_imagenet.scoring.flops import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_MAC
 from tiny_imagenet.training.experiment import TIMES, Folders, build_trainer, versions, write_results
 from tiny_imagenet.training.loop import Trainer
-from tiny_imagenet.training.model_summary import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_MAC, summarize_model
+from tiny_imagenet.training.model_summary import summarize_model
 
 TRAIN_IMAGES, BATCH_SIZE, STEPS = 26, 8, 3  # steps of one epoch
 HALF_THEN_FULL = {"initial_scale": 0.5, "delay_fraction": 0.5, "finetune_fraction": 0.5, "size_increment": 4}
@@ -104,11 +106,12 @@ def test_settings_that_do_not_fit_are_refused(folders: Folders, changes: dict[st
 
 
 @pytest.fixture(scope="module")
-def results(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Trainer, Path, float]]:
-    """A trainer after its training, the folder of its results, and the seconds of its steps."""
+def results(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Trainer, Path]]:
+    """A trainer after its training, and the folder of its results."""
     trainer, folder = build(folders), tmp_path_factory.mktemp("results")
     run(trainer)
-    yield trainer, folder, write_results(trainer, record(), folder / "model.keras", folder)
+    write_results(trainer, record(), "abc", folder / "models", folder / "metrics")
+    yield trainer, folder
     trainer.store.remove()
 
 
@@ -116,26 +119,34 @@ def read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def test_the_results_are_four_files(results: tuple[Trainer, Path, float]) -> None:
-    trainer, folder, _ = results
-    names = ["architecture.json", "history.csv", "model.keras", "training.json"]
-    assert sorted(path.name for path in folder.iterdir()) == names
-    assert read_json(folder / "architecture.json") == summarize_model(trainer.model)
+def test_the_results_are_five_files(results: tuple[Trainer, Path]) -> None:
+    trainer, folder = results
+    names = {path.relative_to(folder).as_posix() for path in folder.glob("*/*")}
+    metrics = {f"metrics/{name}" for name in ("architecture.json", "history.csv", "training.json")}
+    assert names == metrics | {"models/model.keras", "models/run.json"}
+    assert read_json(folder / "metrics" / "architecture.json") == summarize_model(trainer.model)
 
 
-def test_the_history_has_no_times_and_the_seconds_are_returned(results: tuple[Trainer, Path, float]) -> None:
-    trainer, folder, seconds = results
-    with (folder / "history.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    history = trainer.progress.history
-    assert [list(row) for row in rows] == [[key for key in row if key not in TIMES] for row in history]
-    assert all(float(value) == row[key] for row, text in zip(history, rows, strict=True) for key, value in text.items())
-    assert seconds == sum(row["seconds"] for row in history)
+def test_the_history_has_no_times(results: tuple[Trainer, Path]) -> None:
+    trainer, folder = results
+    with (folder / "metrics" / "history.csv").open() as file:
+        rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    assert rows == [{key: value for key, value in row.items() if key not in TIMES} for row in trainer.progress.history]
 
 
-def test_the_training_record_holds_the_run_and_its_cost(results: tuple[Trainer, Path, float]) -> None:
-    trainer, folder, _ = results
-    written = read_json(folder / "training.json")
+def test_run_json_holds_the_run_the_models_digest_and_the_seconds(results: tuple[Trainer, Path]) -> None:
+    trainer, folder = results
+    assert RunFile(**read_json(folder / "models" / "run.json")) == RunFile(
+        run_id="abc",
+        experiment=DATASET,
+        model_sha256=sha256_of(folder / "models" / "model.keras"),
+        train_seconds=sum(row["seconds"] for row in trainer.progress.history),
+    )
+
+
+def test_training_json_holds_the_run_and_its_cost(results: tuple[Trainer, Path]) -> None:
+    trainer, folder = results
+    written = read_json(folder / "metrics" / "training.json")
     assert "train_seconds" not in written
     found = TrainingRecord(**written)
     assert {key: getattr(found, key) for key in RunRecord.model_fields} == dict(record())
@@ -158,7 +169,7 @@ def test_flops_follow_the_image_sizes_and_the_frozen_epochs(folders: Folders, tm
     first.name = BACKBONE
     trainer.progress.history = [{"epoch": epoch, "seconds": 1.0} for epoch in (1, 2)]
     loaded_weights = record(**changes | {"arguments": changes["arguments"] | {"weights": "w.keras"}})
-    write_results(trainer, loaded_weights, tmp_path / "model.keras", tmp_path)
+    write_results(trainer, loaded_weights, "abc", tmp_path, tmp_path)
     small, full = (summarize_model(trainer.model, size)["layers"] for size in (SIZE // 2, SIZE))
     factors = [FORWARD_FLOPS_PER_MAC if layer["name"] == BACKBONE else TRAIN_FLOPS_PER_MAC for layer in small]
     flops = sum(factor * layer["macs"] for factor, layer in zip(factors, small, strict=True))

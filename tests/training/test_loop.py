@@ -247,7 +247,7 @@ def test_xla_gives_the_same_metrics(tmp_path: Path) -> None:
 
 
 def test_xla_without_a_deterministic_kernel_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(PipelineError, match=r"training\.deterministic: TensorFlow has no deterministic way"):
+    with pytest.raises(PipelineError, match=r"training\.deterministic: TensorFlow has no deterministic kernel"):
         run(make_trainer(tmp_path, xla=True))
 
 

@@ -1,1 +1,1 @@
-"""Devices and workers that a computation is distributed over."""
+"""The devices and workers that a computation is distributed over."""

@@ -1,7 +1,7 @@
-"""Communication between the workers of one training, and their end when one is lost.
+"""Communication between the workers of one training, and the detection of a lost worker.
 
-A worker is a process, on this machine or another; TF_CONFIG names them all, as TensorFlow's users know it. Everything
-here does nothing, at no cost, where there is one process.
+A worker is a process, on this machine or another; TensorFlow's variable TF_CONFIG lists all of them. With one process
+the functions of this module return at once.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from tensorflow.python.eager import context
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.distribute.tf_config import Cluster, read_tf_config
 
-START_SECONDS = 600  # a worker that has not started by then is named, and the others end
-# A worker that answers none of CHECKS in a row is lost: at most 5 + 2 x 10 seconds after its last sign of life.
+START_SECONDS = 600  # to wait for the other workers to start
+# A worker that misses CHECKS health checks in a row is lost: at most 5 + 2 x 10 seconds after its last answer.
 CHECK_EVERY_SECONDS, CHECK_SECONDS, CHECKS = 5, 10, 2
 
-# What a collective raises when another worker is gone, has ended or does not answer.
+# Raised by a collective operation when another worker has ended or does not answer.
 LOST = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -43,42 +43,40 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def join(cluster: Cluster, *, gpus: bool) -> tf.distribute.Strategy:
-    """Waits for all workers; returns their strategy. To be called before TensorFlow computes anything.
+    """Waits for all workers and returns their strategy. To be called before TensorFlow computes anything.
 
     Args:
         cluster: The workers.
-        gpus: Whether they compute on GPUs, whose sums NCCL makes: TensorFlow would not choose it by itself.
+        gpus: Whether they compute on GPUs; sums then use NCCL, which TensorFlow does not choose by itself.
 
     Raises:
-        PipelineError: A worker has not started within START_SECONDS, or this one's port is taken.
+        PipelineError: A worker did not start within START_SECONDS, or the port of this one is in use.
     """
-    _check_each_other()
-    ways = tf.distribute.experimental.CommunicationImplementation
-    options = tf.distribute.experimental.CommunicationOptions(implementation=ways.NCCL if gpus else ways.RING)
+    _use_health_checks()
+    kinds = tf.distribute.experimental.CommunicationImplementation
+    options = tf.distribute.experimental.CommunicationOptions(implementation=kinds.NCCL if gpus else kinds.RING)
     others = ", ".join(name for i, name in enumerate(cluster.names) if i != cluster.index)
     print(f"{cluster.names[cluster.index]}: waiting for {others}, at most {START_SECONDS} s", flush=True)
     try:
         with _interruptible():
             return tf.distribute.MultiWorkerMirroredStrategy(communication_options=options)
     except tf.errors.UnknownError as error:
-        where, what = (
-            "TF_CONFIG",
-            f"cannot listen on {cluster.addresses[cluster.index]} ({error.message.splitlines()[0]})",
-        )
-        todo = "choose another port, or end the process that has it"
+        address = cluster.addresses[cluster.index]
+        where, what = "TF_CONFIG", f"cannot listen on {address} ({error.message.splitlines()[0]})"
+        todo = "choose another port, or end the process that uses it"
     except (RuntimeError, *LOST) as error:
         if isinstance(error, RuntimeError) and "Timeout waiting" not in str(error):
             raise
-        where, what = ", ".join(cluster.silent()) or "another worker", f"did not start within {START_SECONDS} s"
+        where, what = ", ".join(cluster.unreachable()) or "another worker", f"did not start within {START_SECONDS} s"
         todo = "start all workers, each with its own `index`, at the same time"
-    raise PipelineError(where, what, todo)  # here, where TensorFlow's threads have gone with its error
+    raise PipelineError(where, what, todo)  # outside `except`: TensorFlow's threads end with its error
 
 
-def _check_each_other() -> None:
-    """Chooses how the workers notice that one is lost.
+def _use_health_checks() -> None:
+    """Enables TensorFlow's health checks between the workers in place of its coordination service.
 
-    TensorFlow has two ways. Its coordination service hears no signal while it waits for a worker that has not started
-    yet, and takes SIGTERM for itself; the older checks, which it switches off, do neither.
+    The coordination service blocks signals while it waits for a worker to start, and handles SIGTERM itself; the health
+    checks do neither.
     """
     context.context().configure_coordination_service(service_type="")
     checks = CollectiveAllReduceExtended
@@ -89,17 +87,17 @@ def _check_each_other() -> None:
 
 
 def worker_count(strategy: tf.distribute.Strategy) -> int:
-    """Returns the number of workers that train together; 1 on one machine."""
+    """Returns the number of workers; 1 without a cluster."""
     return getattr(strategy.extended, "_num_workers", 1)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Returns whether this process is the one that writes."""
+    """Returns whether this process is the chief, the worker that writes files."""
     return worker_count(strategy) == 1 or strategy.extended._id_in_cluster == 0
 
 
 def agree(strategy: tf.distribute.Strategy, count: int, stop: bool) -> tuple[int, bool]:
-    """Returns the chief's `count`, and whether any worker asks to stop. All workers must call it together."""
+    """Returns the chief's `count`, and whether any worker asks to stop. All workers must call this together."""
     if worker_count(strategy) == 1:
         return count, stop
     count, stops = _sum(strategy, np.array([count if is_chief(strategy) else 0, stop])).tolist()
@@ -107,14 +105,14 @@ def agree(strategy: tf.distribute.Strategy, count: int, stop: bool) -> tuple[int
 
 
 def broadcast(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | None:
-    """Returns the chief's bytes, or None, on all workers: they need no shared disk. All must call it together."""
+    """Returns the chief's bytes, or None, on all workers, without a shared disk. All must call this together."""
     if worker_count(strategy) == 1:
         return data
     chief = is_chief(strategy)
     length, _ = agree(strategy, -1 if data is None else len(data), False)
     if length <= 0:
         return None if length < 0 else b""
-    words = np.zeros(-(-length // 8), np.int64)  # the others' part of the sum: it leaves every bit as it is
+    words = np.zeros(-(-length // 8), np.int64)  # the other workers' zeros change no bit of the sum
     if chief:
         words.view(np.uint8)[:length] = np.frombuffer(data or b"", np.uint8)
     return _sum(strategy, words).tobytes()[:length]
@@ -123,7 +121,7 @@ def broadcast(strategy: tf.distribute.Strategy, data: bytes | None) -> bytes | N
 def broadcast_state(
     strategy: tf.distribute.Strategy, state: tuple[Arrays, Mapping[str, Any]] | None
 ) -> tuple[Arrays, Mapping[str, Any]] | None:
-    """Returns the chief's checkpoint, as CheckpointStore.load gives it, on all workers, bit for bit."""
+    """Returns the chief's checkpoint (arrays and metadata, or None) on all workers, bit for bit."""
     if worker_count(strategy) == 1:
         return state
     data = None
@@ -141,14 +139,14 @@ def broadcast_state(
 
 
 def same_on_all(strategy: tf.distribute.Strategy, inputs: Mapping[str, object]) -> None:
-    """Compares the inputs of the workers. All must call it together, with the same keys.
+    """Checks that all workers have the same inputs. All workers must call this together, with the same keys.
 
     Args:
         strategy: The devices.
         inputs: Digests by name, such as "settings", "data", "code".
 
     Raises:
-        PipelineError: On all of them, naming the first worker that differs from the chief, and in what.
+        PipelineError: On all workers; names the first that differs from the chief, and the input.
     """
     workers = worker_count(strategy)
     if workers == 1:
@@ -158,20 +156,20 @@ def same_on_all(strategy: tf.distribute.Strategy, inputs: Mapping[str, object]) 
         digest = hashlib.sha256(json.dumps(value, sort_keys=True, default=str).encode()).digest()
         digests[strategy.extended._id_in_cluster, i] = np.frombuffer(digest, np.int64)
     digests = _sum(strategy, digests)
-    for worker, what in np.argwhere((digests != digests[0]).any(axis=2)):
+    for worker, key in np.argwhere((digests != digests[0]).any(axis=2)):
         raise PipelineError(
             _names(strategy)[worker],
-            f"does not have the chief's {list(inputs)[what]}",
+            f"does not have the chief's {list(inputs)[key]}",
             "all workers need the same checkout, params.yaml, data/records and versions",
         )
 
 
 @contextmanager
 def watch(strategy: tf.distribute.Strategy) -> Iterator[None]:
-    """Runs a body that all workers share; what TensorFlow raises in the others when one is lost becomes one line.
+    """Turns TensorFlow's errors after the loss of a worker into a PipelineError that names the worker.
 
     Raises:
-        PipelineError: A worker was lost: raised after one or two checks, as their constants say.
+        PipelineError: A worker was lost; see CHECKS for the delay.
     """
     if worker_count(strategy) == 1:
         yield
@@ -186,22 +184,22 @@ def watch(strategy: tf.distribute.Strategy) -> Iterator[None]:
         raise PipelineError(lost, "was lost (its process or machine is gone)", todo) from None
     finally:
         strategy.extended._check_health_thread_should_stop.set()
-        strategy.extended._check_health_thread = None  # else the end of this process waits for it
+        strategy.extended._check_health_thread = None  # otherwise this process waits for it at exit
 
 
 def finish(strategy: tf.distribute.Strategy) -> None:
-    """Waits for all workers, the chief's last file written. The last thing inside `watch`."""
+    """Waits until all workers are here, so that the chief has written its files; the last call inside `watch`."""
     agree(strategy, 0, False)
 
 
 def _sum(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
-    # int64: adds zeros exactly, and is the integer that every device, CPU or GPU, keeps in its own memory.
+    # int64: sums with zeros are exact, and both CPUs and GPUs keep int64 in their own memory.
     return np.asarray(_adder(strategy)(tf.constant(values, tf.int64))).reshape(values.shape)
 
 
 @functools.lru_cache(maxsize=1)
 def _adder(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
-    # Called eagerly, TensorFlow starts a pool of threads for each sum, and leaves it behind when the sum fails.
+    # Called eagerly, TensorFlow starts a thread pool for each sum, and leaks it if the sum fails.
     add: Callable[[tf.Tensor], tf.Tensor] = tf.function(lambda values: strategy.reduce("SUM", values, axis=None))
     return add
 
@@ -212,13 +210,13 @@ def _names(strategy: tf.distribute.Strategy) -> list[str]:
 
 
 def _lost(strategy: tf.distribute.Strategy, message: str) -> str | None:
-    """Returns the name of the other worker that an error is about: its message tells, or nothing listens there."""
-    here = strategy.cluster_resolver
+    """Returns the lost worker: the one that an error message names, or those that accept no connection."""
+    own = strategy.cluster_resolver
     for job, index in re.findall(r"/job:(\w+)/replica:0/task:(\d+)", message):
-        if (job, int(index)) != (here.task_type, here.task_id):
+        if (job, int(index)) != (own.task_type, own.task_id):
             return "chief" if job == "chief" else f"worker {index}"
     cluster = read_tf_config()
-    return ", ".join(cluster.silent()) if cluster else None
+    return ", ".join(cluster.unreachable()) if cluster else None
 
 
 def _is_no_health_check(record: logging.LogRecord) -> bool:
@@ -227,7 +225,7 @@ def _is_no_health_check(record: logging.LogRecord) -> bool:
 
 @contextmanager
 def _interruptible() -> Iterator[None]:
-    """Lets Ctrl-C end this process at once: Python does not hear it while TensorFlow waits."""
+    """Lets Ctrl-C end this process at once: Python handles no signal while TensorFlow waits."""
     before = signal.signal(signal.SIGINT, signal.SIG_DFL)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The devices that TensorFlow computes on. Import this before TensorFlow: it sets what must be set by then."""
+"""The devices that TensorFlow computes on. To be imported before TensorFlow: it sets environment variables for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 # oneDNN is off by default on CPUs without AVX512-VNNI, and up to 1.7 times faster.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-if "TF_CONFIG" in os.environ:  # of a lost worker TensorFlow's C++ parts would say much, all of it in the exception too
+if "TF_CONFIG" in os.environ:  # after the loss of a worker, C++ code logs what the exception says
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 from tiny_imagenet.core.process import silence_stderr
@@ -26,18 +26,18 @@ from tiny_imagenet.distribute.tf_config import EXAMPLE, read_tf_config
 def make_strategy(
     device: str, strategy: str = "auto", *, deterministic: bool = True, alone: bool = False
 ) -> tf.distribute.Strategy:
-    """Returns what the computation is spread over.
+    """Returns the strategy for the devices.
 
     Args:
-        device: "cpu", "gpu" (an error if there is none), or "auto": every GPU there is, else the CPU.
-        strategy: "single": one device; "mirrored": all of this machine's (GPUs, or without one the logical CPUs);
-            "multi_worker": the devices of all workers that TF_CONFIG names; "auto": the most of these that there is.
+        device: "cpu", "gpu" (an error without one), or "auto": all GPUs, or the CPU without one.
+        strategy: "single": one device; "mirrored": all devices of this machine (GPUs, or else logical CPUs);
+            "multi_worker": the devices of all workers in TF_CONFIG; "auto": the largest of these that is available.
         deterministic: Whether the same inputs give the same bits.
-        alone: This process works without the others, whatever TF_CONFIG says.
+        alone: Whether this process ignores TF_CONFIG and works without the other workers.
 
     Raises:
         InputError: TF_CONFIG is wrong, or missing where it is needed.
-        PipelineError: A GPU was asked for and there is none, or a worker did not start.
+        PipelineError: A GPU was requested and there is none, or a worker did not start.
     """
     workers = None if alone or strategy in ("single", "mirrored") else read_tf_config()
     if strategy == "multi_worker" and not (workers or alone):
@@ -73,7 +73,7 @@ def _visible_gpus(device: str) -> list[tf.config.PhysicalDevice]:
 
 
 def device_name(strategy: tf.distribute.Strategy) -> str:
-    """Returns what the results were computed on: "CPU (2 cores)", "2 x NVIDIA H100", "2 workers x CPU (2 cores)"."""
+    """Returns a name of the devices: "CPU (2 cores)", "2 x NVIDIA H100", "2 workers x CPU (2 cores)"."""
     workers = cluster.worker_count(strategy)
     gpus, here = tf.config.get_visible_devices("GPU"), strategy.num_replicas_in_sync // workers
     if gpus:

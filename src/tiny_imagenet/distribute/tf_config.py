@@ -1,4 +1,4 @@
-"""TF_CONFIG: the workers that train together, as TensorFlow's users name them."""
+"""TF_CONFIG, TensorFlow's environment variable that lists the workers of a training."""
 
 from __future__ import annotations
 
@@ -15,14 +15,20 @@ EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type"
 
 @dataclass(frozen=True)
 class Cluster:
-    """The workers by address, the chief first, and which of them this process is."""
+    """The workers of a training.
+
+    Attributes:
+        names: Such as "worker 0", the chief first.
+        addresses: The host:port of each.
+        index: The index of this process among them.
+    """
 
     names: tuple[str, ...]
     addresses: tuple[str, ...]
     index: int
 
-    def silent(self) -> list[str]:
-        """Returns the others, by name and address, at which nothing listens."""
+    def unreachable(self) -> list[str]:
+        """Returns the name and address of each other worker that accepts no connection."""
         return [
             f"{name} ({address})"
             for i, (name, address) in enumerate(zip(self.names, self.addresses, strict=True))
@@ -31,10 +37,10 @@ class Cluster:
 
 
 def read_tf_config() -> Cluster | None:
-    """Returns the cluster that TF_CONFIG names, or None if it is not set or names one worker.
+    """Returns the cluster in TF_CONFIG, or None if it is not set or lists one worker.
 
     Raises:
-        InputError: TensorFlow would not understand it, or it has parts that this pipeline has no use for.
+        InputError: It is invalid, or lists jobs that this pipeline does not use.
     """
     text = os.environ.get("TF_CONFIG", "").strip()
     if not text:
@@ -42,9 +48,9 @@ def read_tf_config() -> Cluster | None:
     try:
         config = json.loads(text)
         jobs, task = config.get("cluster", {}), config.get("task", {})
-        places = [(kind, i) for kind in ("chief", "worker") for i in range(len(jobs.get(kind, [])))]
-        addresses = [str(jobs[kind][i]) for kind, i in places]
-        here = (task.get("type"), int(task.get("index", -1)))
+        tasks = [(kind, i) for kind in ("chief", "worker") for i in range(len(jobs.get(kind, [])))]
+        addresses = [str(jobs[kind][i]) for kind, i in tasks]
+        own = (task.get("type"), int(task.get("index", -1)))
     except (ValueError, TypeError, AttributeError) as error:
         raise InputError("TF_CONFIG", f"cannot be read ({error})", f"set it as in {EXAMPLE}") from None
     for job in jobs:
@@ -57,12 +63,12 @@ def read_tf_config() -> Cluster | None:
             raise InputError("TF_CONFIG", f"{address!r} is no host:port", f"set it as in {EXAMPLE}")
     if len(set(addresses)) < len(addresses) or len(jobs.get("chief", [])) > 1:
         raise InputError("TF_CONFIG", "two workers have one address, or there are two chiefs", "correct `cluster`")
-    if len(places) < 2:
+    if len(tasks) < 2:
         return None
-    if here not in places:
-        raise InputError("TF_CONFIG", f"task {here[0]} {here[1]} is not in the cluster", f"set it as in {EXAMPLE}")
-    names = tuple("chief" if kind == "chief" else f"worker {i}" for kind, i in places)
-    return Cluster(names, tuple(addresses), places.index(here))
+    if own not in tasks:
+        raise InputError("TF_CONFIG", f"task {own[0]} {own[1]} is not in the cluster", f"set it as in {EXAMPLE}")
+    names = tuple("chief" if kind == "chief" else f"worker {i}" for kind, i in tasks)
+    return Cluster(names, tuple(addresses), tasks.index(own))
 
 
 def _listens(address: str) -> bool:

@@ -17,22 +17,22 @@ STYLE: dict[Any, Any] = {
     "text.parse_math": False,
     "font.size": 9,
 }
-MAX_NAMED = 20  # classes; of more, the axes show numbers in place of names
+MAX_NAMED = 20  # largest number of classes whose names are shown on the axes
 
 
 @rc_context(STYLE)
 def confusion_png(title: str, counts: np.ndarray, names: Sequence[str]) -> bytes:
-    """Returns a PNG that shows, for the images of each class, the fraction taken for each class.
+    """Returns a PNG of a confusion matrix, each row as fractions of the images of its class.
 
     Args:
-        title: Above it.
-        counts: Images of each class (row) taken for each class (column), int (classes, classes).
-        names: Of the classes.
+        title: The title of the image.
+        counts: Images by actual class (row) and predicted class (column), int (classes, classes).
+        names: The names of the classes.
     """
     fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(6.4, 5.6), layout="constrained")
     axes = figure.add_subplot()
-    # The square root makes small fractions visible: of 200 classes, each is mistaken for many others.
+    # The square root makes small fractions visible: with 200 classes, errors spread over many of them.
     shown = axes.imshow(fractions, cmap="viridis", norm=PowerNorm(0.5, 0.0, 1.0), interpolation="nearest")
     axes.set(title=title, xlabel="predicted", ylabel="actual")
     if len(names) <= MAX_NAMED:

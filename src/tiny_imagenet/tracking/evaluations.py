@@ -1,4 +1,4 @@
-"""The evaluation of a model in the MLflow run of its training: logged, and downloaded."""
+"""Logs the evaluation of a model to the MLflow run of its training, and downloads it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,18 @@ from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.runs import now_ms
 from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
 
-BEST = {f"val_{metric.key}": max if metric.higher_is_better else min for metric in STEP_METRICS}  # of the epochs
+BEST = {
+    f"val_{metric.key}": max if metric.higher_is_better else min for metric in STEP_METRICS
+}  # of the epochs: the best value
 
 
 def log_evaluation(
     root: Path, run: RunFile, metrics: Mapping[str, float], folder: Path, images: Mapping[str, bytes]
 ) -> None:
-    """Logs an evaluation to the finished run of its training; warns if the store lacks it.
+    """Logs an evaluation to the finished run of its training; a failure is a warning.
 
-    Logged are `final_val_*`, at the last epoch; `best_val_*`, of all epochs and at the best one; the files of `folder`;
-    and `images`, PNG by name, each as a file and in the charts.
+    Logs the metrics as `final_val_*` at the last epoch, the best values of the epochs as `best_val_*`, the files of
+    `folder`, and `images` (PNG by name) both as files and in the charts.
     """
     try:
         client, _ = connect(root.resolve(), run.experiment)
@@ -40,7 +42,7 @@ def log_evaluation(
             image = Image.open(io.BytesIO(png))
             client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
             client.log_image(run_id, image, key=name, step=last)
-    except Exception as error:  # the files have the values: a store that is gone must not fail the stage
+    except Exception as error:  # the values are in files: no error of the store may end the stage
         print(f"warning: tracking: the evaluation was not logged ({first_line(error)})", file=sys.stderr)
 
 
@@ -56,15 +58,15 @@ def _best_epochs(client: MlflowClient, run_id: str) -> tuple[list[Metric], int]:
 
 
 def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, str]:
-    """Fetches what `log_evaluation` added to a run; returns where it lies, and the digest of the data's manifest.
+    """Downloads the files that `log_evaluation` logged; returns their folder and the SHA-256 of the data's manifest.
 
     Raises:
-        InputError: The store has no such run, or nothing was added to it.
+        InputError: There is no such store or run, or no evaluation was logged to it.
     """
     uri = store_uri(root.resolve())
     todo = "name a run that was evaluated, and with --root the checkout whose store has it"
     if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise InputError(uri.removeprefix(SQLITE), "no such store", todo)  # the client would make one
+        raise InputError(uri.removeprefix(SQLITE), "no such store", todo)  # the client would create one
     try:
         client = MlflowClient(uri)
         path = client.download_artifacts(run_id, "evaluation", str(folder))

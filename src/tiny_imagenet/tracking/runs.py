@@ -29,13 +29,13 @@ GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  
 
 
 class TrackedRun:
-    """A run in the tracking store, in the experiment that is named like the dataset.
+    """A run in the MLflow store, in the experiment named after the dataset.
 
     Args:
         root: The main checkout; its `mlruns` is the store unless MLFLOW_TRACKING_URI names another.
-        record: The training.
+        record: The record of the training.
         stage: The DVC stage, such as "train@vgg".
-        run_id: An earlier run to resume, or None for a new one.
+        run_id: The run to resume; None, or a run that the store lacks: a new one is created.
     """
 
     def __init__(self, root: Path, record: RunRecord, *, stage: str, run_id: str | None = None) -> None:
@@ -45,7 +45,7 @@ class TrackedRun:
         with open_store(root, record.dataset) as (self.client, experiment_id):
             if not run_id or not self._reopen(run_id):
                 tags = experiment_tags(stage, record.data_sha256)
-                title = " ".join(filter(None, (record.model, tags.get("dvc.experiment"))))  # as shown in charts
+                title = " ".join(filter(None, (record.model, tags.get("dvc.experiment"))))  # shown in charts
                 self.run_id = self.client.create_run(experiment_id, run_name=title, tags=tags).info.run_id
 
     def __enter__(self) -> TrackedRun:
@@ -53,7 +53,7 @@ class TrackedRun:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        """Ends the run by what ended the block: FINISHED, KILLED (asked to stop) or FAILED."""
+        """Ends the run as FINISHED, KILLED (after a request to stop) or FAILED."""
         if self._monitor:
             self._monitor.finish()
         if self._pending and not self._flush():
@@ -65,7 +65,7 @@ class TrackedRun:
         self._try(lambda: self.client.set_terminated(self.run_id, status))
 
     def _reopen(self, run_id: str) -> bool:
-        """Resumes an earlier run, if the store has it."""
+        """Resumes a run; returns whether the store has it."""
         try:
             self.client.update_run(run_id, status="RUNNING")
         except MlflowException as error:
@@ -76,7 +76,7 @@ class TrackedRun:
         return True
 
     def log_inputs(self, records: Path) -> None:
-        """Logs the record as parameters and, as an MLflow input, the dataset in `records` with its digest."""
+        """Logs the record as parameters, and the dataset in `records` with its digest as an input."""
         params = flatten(self.record.model_dump(exclude={"data_sha256"}))
         digest = self.record.data_sha256[:36]
         entity = DatasetEntity(name=self.record.dataset, digest=digest, source_type="tfrecord", source=str(records))
@@ -85,14 +85,14 @@ class TrackedRun:
         self._try(lambda: self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()]))
 
     def monitor_system(self) -> None:
-        """Logs processor, memory and GPU use from now on to the run's end."""
+        """Logs CPU, memory and GPU use until the end of the run."""
         self._monitor = SystemMetricsMonitor(self.run_id, resume_logging=True)
         self._monitor.start()
 
     def log_epoch(self, row: Row) -> None:
-        """Logs an epoch's metrics, the epoch as step, with those that could not be logged before.
+        """Logs the metrics of an epoch, with the epoch as step.
 
-        While the store does not answer, metrics are kept and the training goes on.
+        Metrics that the store does not accept are kept, and logged with those of the next epoch.
         """
         now = now_ms()
         self._pending += [
@@ -106,15 +106,15 @@ class TrackedRun:
         return done
 
     def logged_epochs(self) -> int:
-        """Returns the last epoch whose metrics the store holds."""
+        """Returns the last epoch whose metrics are in the store, or 0."""
         history: list[Metric] = []
         self._try(lambda: history.extend(self.client.get_metric_history(self.run_id, "loss")))
         return max((metric.step for metric in history), default=0)
 
     def log_model(self, model: Any, image_size: int) -> None:
-        """Logs a Keras model as `mlflow.keras.load_model` reads it, with its signature and an input example.
+        """Logs a Keras model for `mlflow.keras.load_model`, with its signature and an input example.
 
-        The example is made up: images of a dataset may not be handed on with a model.
+        The example is synthetic: the license of a dataset may not allow its images in a model's files.
         """
         import keras
         import tensorflow
@@ -135,7 +135,7 @@ class TrackedRun:
                     signature=signature,
                     input_example=_ramps(image_size),
                     pip_requirements=requirements,
-                    validate_serving_input=False,  # it would load the model once more
+                    validate_serving_input=False,  # it would load the model again
                 )
 
         self._try(log)
@@ -143,14 +143,14 @@ class TrackedRun:
     def _try(self, call: Any) -> bool:
         try:
             call()
-        except Exception as error:  # whatever the store's client raises must not end a training
+        except Exception as error:  # no error of the store may end a training
             print(f"warning: tracking: {first_line(error)}", file=sys.stderr)
             return False
         return True
 
 
 def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
-    """Returns the tags that tell where a run comes from: DVC experiment, baseline commit, stage, data."""
+    """Returns the tags of a run's origin: DVC stage, experiment and baseline, commit, and data."""
     tags = {"dvc.stage": stage, "dataset.sha256": dataset_digest}
     for tag, variable in (("dvc.experiment", "DVC_EXP_NAME"), ("dvc.baseline", "DVC_EXP_BASELINE_REV")):
         if value := os.environ.get(variable):
@@ -162,18 +162,18 @@ def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
 
 
 def _save_keras(path: str, validate_serving_input: bool, **arguments: Any) -> None:
-    """Is `mlflow.keras.save_model`, which looks for a folder to put the input example in (mlflow/mlflow#16183)."""
+    """Calls `mlflow.keras.save_model` after creating the folder that it needs for the input example (mlflow#16183)."""
     Path(path).mkdir()
     mlflow.keras.save_model(path=path, **arguments)
 
 
 def _ramps(size: int) -> np.ndarray:
-    """Returns an image, (1, size, size, 3), whose red rises to the right and whose green rises downwards."""
+    """Returns an image, float32 (1, size, size, 3): red increases to the right, green downwards."""
     ramp = np.linspace(0, 255, size).round().astype(np.float32)
     red, green = np.meshgrid(ramp, ramp)
     return np.stack([red, green, np.full_like(red, 128)], axis=-1)[np.newaxis]
 
 
 def now_ms() -> int:
-    """Returns the time as MLflow stamps values with it."""
+    """Returns the time in milliseconds, the unit of MLflow's timestamps."""
     return int(time.time() * 1000)

@@ -1,4 +1,4 @@
-"""The MLflow store: one for every run, whichever command or folder it was started from."""
+"""The MLflow store: one for all runs of a checkout, whatever the command or folder that starts them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tiny_imagenet.core.files import locked
 
 SQLITE = "sqlite:///"
 
-logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # what goes wrong is told here, in one line
+logging.getLogger("mlflow").setLevel(logging.CRITICAL)  # errors are reported here, in one line
 
 
 def store_uri(root: Path) -> str:
@@ -30,10 +30,10 @@ def store_uri(root: Path) -> str:
 
 @contextmanager
 def open_store(root: Path, experiment: str) -> Iterator[tuple[MlflowClient, str]]:
-    """Gives a client of the store of a main checkout, and the experiment's id; makes both if need be.
+    """Yields a client of the store of a main checkout and the id of an experiment; creates both if missing.
 
     Raises:
-        PipelineError: The store does not answer, or refuses what is asked of it in the block.
+        PipelineError: The store does not answer, or refuses a request inside the block.
     """
     try:
         yield connect(root.resolve(), experiment)
@@ -43,7 +43,7 @@ def open_store(root: Path, experiment: str) -> Iterator[tuple[MlflowClient, str]
 
 
 def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
-    """Opens both, making them once: two processes at it at the same time would race.
+    """Returns what `open_store` yields; under a lock, since processes that create a store together would race.
 
     Raises:
         MlflowException: The store does not answer.
@@ -63,5 +63,5 @@ def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of what an error says, or its kind."""
+    """Returns the first line of an error's message, or its type's name."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

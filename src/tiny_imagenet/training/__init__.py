@@ -1,1 +1,1 @@
-"""Devices, the batch, the step, the loop, and what is kept of it."""
+"""Training: the batch source, the train step, optimizers, the loop, checkpoints and results."""

@@ -1,4 +1,4 @@
-"""The images of each step: all of them on the devices, or read from disk ahead of the steps."""
+"""Batch sources: all images on the devices, or images read from disk ahead of the steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READ_AHEAD = 32  # batches
 
 
 def epoch_order(seed: int, epoch: int, num_images: int) -> np.ndarray:
-    """Returns the order of the images in an epoch, int32 (images,): a function of its arguments alone."""
+    """Returns the random order of the images in an epoch, int32 (images,); a function of the arguments only."""
     return np.random.default_rng([seed, epoch]).permutation(num_images).astype(np.int32)
 
 
@@ -26,7 +26,7 @@ class Batches(NamedTuple):
     """The batches of consecutive steps.
 
     Attributes:
-        source: The images that they are taken from, on each replica.
+        source: The images to gather from, on each replica.
         selection: The images of all batches, one batch after the other.
         offset: Index in `selection` of the first batch's first image, int32.
     """
@@ -37,10 +37,10 @@ class Batches(NamedTuple):
 
 
 class BatchSource(Protocol):
-    """Gives the batches of an epoch, some steps at a time."""
+    """Provides the batches of an epoch, several steps at a time."""
 
     def start_epoch(self, order: np.ndarray, offset: int) -> None:
-        """Starts an epoch that visits the images in this order, int32, at index `offset`."""
+        """Starts an epoch at index `offset` of its order of the images, int32 (images,)."""
 
     def next_batches(self, steps: int) -> Batches:
         """Returns the batches of the next steps."""
@@ -49,14 +49,14 @@ class BatchSource(Protocol):
 def make_batch_source(
     split: DecodedSplit, batch_size: int, strategy: tf.distribute.Strategy, memory_bytes: float
 ) -> BatchSource:
-    """Returns a source that holds all images, or a few batches if they are larger than `memory_bytes`."""
+    """Returns a source that keeps all images in memory, or reads from disk if they exceed `memory_bytes`."""
     if split.images.nbytes <= memory_bytes:
         return InMemory(split, batch_size, strategy)
     return FromDisk(split, batch_size, strategy)
 
 
 class InMemory:
-    """All images on every device."""
+    """A source that keeps all images on every device."""
 
     def __init__(self, split: DecodedSplit, batch_size: int, strategy: tf.distribute.Strategy) -> None:
         self._batch_size = batch_size
@@ -74,7 +74,7 @@ class InMemory:
 
 
 class FromDisk:
-    """A thread reads the batches ahead of the steps; no more than a few are in memory."""
+    """A source whose thread reads up to READ_AHEAD batches ahead of the steps."""
 
     def __init__(self, split: DecodedSplit, batch_size: int, strategy: tf.distribute.Strategy) -> None:
         self._split, self._batch_size, self._strategy = split, batch_size, strategy
@@ -102,13 +102,13 @@ class FromDisk:
 
 
 def _prefetch(items: Iterator[DecodedSplit]) -> Iterator[DecodedSplit]:
-    """Yields the items, read by a thread that ends with the iterator; its errors are raised here."""
+    """Yields the items that a thread reads ahead; the thread ends with the iterator, and its errors are raised here."""
     fetched: queue.Queue[DecodedSplit | BaseException | None] = queue.Queue(READ_AHEAD)
     ended = threading.Event()
 
     def put(item: DecodedSplit | BaseException | None) -> None:
         while not ended.is_set():
-            with contextlib.suppress(queue.Full):  # check whether the iterator has ended, and try again
+            with contextlib.suppress(queue.Full):  # the queue is full: check whether the iterator has ended
                 fetched.put(item, timeout=0.1)
                 return
 

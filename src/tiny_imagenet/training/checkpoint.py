@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a training in one file, replaced by an atomic rename; the previous one is kept."""
+"""Checkpoints: the state of a training in one file that is replaced atomically; the previous one is kept."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from tiny_imagenet.core.disk import disk_errors
 
 Arrays = dict[str, np.ndarray]
 
-NO_EFFECT = ("core", "tracking", "cli", "report")  # packages that change no training
+NO_EFFECT = ("core", "tracking", "cli", "report")  # packages that cannot change a training's result
 
-# What numpy, zipfile and json raise on a file with a flipped bit or a cut.
+# Raised by numpy, zipfile and json for a damaged or truncated file.
 DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
@@ -29,7 +29,7 @@ class CheckpointStore:
     """The checkpoints of one training.
 
     Args:
-        directory: Created when the first is saved.
+        directory: Created by the first save.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -40,11 +40,11 @@ class CheckpointStore:
         """Saves a checkpoint by an atomic rename: a kill at any moment leaves at least one that is complete.
 
         Args:
-            arrays: What to restore bit for bit.
-            metadata: The rest of the state, for JSON.
+            arrays: The variables by name, restored bit for bit.
+            metadata: The rest of the state, as JSON values.
 
         Raises:
-            PipelineError: The disk is full or cannot be written; the previous checkpoint is unchanged.
+            PipelineError: The disk is full or read-only; the previous checkpoint is unchanged.
         """
         temporary = self.directory / "checkpoint.tmp"
         with disk_errors(self.latest, sum(array.nbytes for array in arrays.values())):
@@ -64,7 +64,7 @@ class CheckpointStore:
                 temporary.unlink(missing_ok=True)
 
     def load(self) -> tuple[Arrays, dict[str, Any]] | None:
-        """Returns the newest complete checkpoint, or None; skips a damaged one with a warning."""
+        """Returns the arrays and metadata of the newest complete checkpoint, or None; a damaged one is a warning."""
         for path in (self.latest, self.previous):
             if not path.exists():
                 continue
@@ -77,7 +77,7 @@ class CheckpointStore:
         return None
 
     def remove(self) -> None:
-        """Removes the checkpoints: the training is done."""
+        """Removes the checkpoints of a finished training."""
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
@@ -91,7 +91,7 @@ def _read(file: BinaryIO) -> tuple[Arrays, dict[str, Any]]:
 
 
 def state_key(run_digest: str) -> str:
-    """Returns the name of a training's checkpoints: of its run's digest and of the loaded code that can change it."""
+    """Returns a key of a training: a hash of its run's digest and of the loaded modules that can change its result."""
     digest = hashlib.sha256(run_digest.encode())
     root = Path(__file__).parents[1]
     for _, module in sorted(sys.modules.items()):
@@ -102,7 +102,7 @@ def state_key(run_digest: str) -> str:
 
 
 def code_digest() -> str:
-    """Returns the digest of all code of the package that can change a result, loaded or not."""
+    """Returns the SHA-256 of all modules that can change a result, loaded or not."""
     root, digest = Path(__file__).parents[1], hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         if path.relative_to(root).parts[0] not in NO_EFFECT:

@@ -1,4 +1,4 @@
-"""The schedule over epochs: the size of the images, and whether the backbone is frozen."""
+"""The epoch schedule: the image size of each epoch, and whether the backbone is frozen."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from tiny_imagenet.core.schema import ProgressiveResizing, Recipe
 
 
 class EpochSettings(NamedTuple):
-    """The settings that are compiled into the steps of an epoch.
+    """The settings of an epoch that are compiled into its train step.
 
     Attributes:
         image_size: Height and width of the model's inputs, in pixels.
-        frozen: Whether the layer called "backbone" is not trained.
+        frozen: Whether the layer named "backbone" keeps its weights.
     """
 
     image_size: int
@@ -20,7 +20,7 @@ class EpochSettings(NamedTuple):
 
 
 def epoch_schedule(recipe: Recipe, image_size: int) -> list[EpochSettings]:
-    """Returns the settings of each epoch of a recipe, for images of this height and width."""
+    """Returns the settings of each epoch of a recipe for images of `image_size` pixels in height and width."""
     return [
         EpochSettings(
             resized(epoch / recipe.epochs, image_size, recipe.progressive_resizing),
@@ -31,10 +31,10 @@ def epoch_schedule(recipe: Recipe, image_size: int) -> list[EpochSettings]:
 
 
 def resized(elapsed: float, image_size: int, resizing: ProgressiveResizing | None) -> int:
-    """Returns the size of the images after a fraction of the training, by Composer's rule for progressive resizing.
+    """Returns the image size after a fraction of the training, by Composer's rule for progressive resizing.
 
-    It is `initial_scale` of the full size until `delay_fraction`, full in the last `finetune_fraction`, linear in
-    between, and a multiple of `size_increment` unless full.
+    The size is `initial_scale` of the full size until `delay_fraction`, then grows linearly, and is full in the last
+    `finetune_fraction`. Below the full size it is a multiple of `size_increment`.
     """
     if resizing is None:
         return image_size

@@ -1,4 +1,4 @@
-"""One training from its settings to its files: builds the trainer, and writes the results."""
+"""One training from its settings to its files: builds the trainer and writes the results."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import keras
 import tensorflow as tf
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.files import atomic_write, write_csv, write_json
-from tiny_imagenet.core.run_record import RunRecord, TrainingRecord
+from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
+from tiny_imagenet.core.run_record import RunFile, RunRecord, TrainingRecord
 from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.dataset.manifest import Manifest, load_manifest
 from tiny_imagenet.distribute import cluster
@@ -27,7 +27,7 @@ from tiny_imagenet.training.loop import LoopOptions, Trainer
 from tiny_imagenet.training.model import build_model
 from tiny_imagenet.training.model_summary import summarize_model
 
-TIMES = ("seconds", "images_per_second")  # of an epoch: equal trainings differ by them, so history.csv has none
+TIMES = ("seconds", "images_per_second")  # of an epoch; not in history.csv, which is equal for equal trainings
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Folders:
     """The folders that a training reads and writes.
 
     Attributes:
-        records: Of the shards.
-        cache: Of decoded images.
-        checkpoints: Of all trainings' checkpoints.
+        records: TFRecord shards and their manifest.
+        cache: Decoded images.
+        checkpoints: The checkpoints of all trainings.
     """
 
     records: Path
@@ -46,32 +46,32 @@ class Folders:
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions that a result depends on."""
+    """Returns the versions of the software that a result depends on."""
     return {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__}
 
 
 def build_trainer(
     run: RunRecord, strategy: tf.distribute.Strategy, folders: Folders, eval_split: str, options: LoopOptions
 ) -> Trainer:
-    """Builds the model and loads the images.
+    """Builds the model, loads the images and returns their trainer.
 
     Args:
-        run: The training.
+        run: The record of the training.
         strategy: The devices.
-        folders: Of records, decoded images and checkpoints.
+        folders: The folders of records, decoded images and checkpoints.
         eval_split: The split that is scored after each epoch, "val" or "holdout".
-        options: How the training is run.
+        options: The settings of the loop that do not change its result.
 
     Raises:
         InputError: The settings do not fit the architecture or the data.
-        PipelineError: Workers differ in their settings, data or code.
+        PipelineError: The workers differ in their settings, data or code.
     """
     manifest = load_manifest(folders.records)
     agreement = {"settings": run.digest("device", "data_sha256"), "data": run.data_sha256, "code": code_digest()}
     cluster.same_on_all(strategy, agreement)
     with strategy.scope(), _precision(run.precision):
         model = _build_model(run, manifest)
-    # After the model is built: the key covers the loaded code, the architecture's too.
+    # After building the model: the key covers the loaded modules, and the architecture's is one of them.
     store = CheckpointStore(folders.checkpoints / f"{run.model}-{state_key(run.digest())}")
     train, val = (load_images(folders.records, manifest, split, folders.cache) for split in ("train", eval_split))
     return Trainer(model, strategy, (train, val), run, options, store)
@@ -95,7 +95,7 @@ def _build_model(settings: ModelSettings, manifest: Manifest) -> keras.Model:
 
 @contextmanager
 def _precision(policy: str) -> Iterator[None]:
-    """Builds layers under a Keras policy: "float32", or "mixed_bfloat16" (float32 weights, bfloat16 arithmetic)."""
+    """Sets Keras' dtype policy inside the block: "float32", or "mixed_bfloat16" (float32 weights)."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)
     try:
@@ -104,13 +104,17 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def write_results(trainer: Trainer, run: RunRecord, model_path: Path, metrics: Path) -> float:
-    """Writes the model, and history.csv, training.json and architecture.json to `metrics`.
+def write_results(trainer: Trainer, run: RunRecord, run_id: str, models: Path, metrics: Path) -> None:
+    """Writes the files of a finished training.
 
-    Returns:
-        The seconds of all steps.
+    Args:
+        trainer: After its last epoch.
+        run: The record of the training.
+        run_id: The MLflow run.
+        models: The folder of model.keras and run.json.
+        metrics: The folder of history.csv, training.json and architecture.json.
     """
-    history = trainer.progress.history
+    history, path = trainer.progress.history, models / "model.keras"
     summary = summarize_model(trainer.model, trainer.image_size)
     images_per_epoch = trainer.steps_per_epoch * run.batch_size
     weights = run.arguments.get("weights")
@@ -124,13 +128,15 @@ def write_results(trainer: Trainer, run: RunRecord, model_path: Path, metrics: P
     write_csv(metrics / "history.csv", [{k: v for k, v in row.items() if k not in TIMES} for row in history])
     write_json(metrics / "training.json", record.model_dump(mode="json", exclude={"train_seconds"}))
     write_json(metrics / "architecture.json", summary)
-    with atomic_write(model_path) as temporary:
+    with atomic_write(path) as temporary:
         save_model(trainer.model, temporary)
-    return sum(row["seconds"] for row in history)
+    seconds = sum(row["seconds"] for row in history)
+    file = RunFile(run_id=run_id, experiment=run.dataset, model_sha256=sha256_of(path), train_seconds=seconds)
+    write_json(models / "run.json", file.model_dump())
 
 
 def _train_flops(model: keras.Model, epoch: EpochSettings) -> int:
-    """Returns the floating-point operations per image: of a frozen backbone, those of the forward pass."""
+    """Returns the floating-point operations per image in an epoch; a frozen backbone has a forward pass only."""
     layers = summarize_model(model, epoch.image_size)["layers"]
     frozen = [BACKBONE] if epoch.frozen else []
     return sum(

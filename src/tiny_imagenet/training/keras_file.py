@@ -1,4 +1,4 @@
-"""A `.keras` file whose bytes are a function of the model: equal trainings leave equal files."""
+"""A `.keras` file whose bytes are a function of the model, so that equal trainings give equal files."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 
 import keras
 
-DATE = (1980, 1, 1, 0, 0, 0)  # of each member: the oldest that a zip can hold
+DATE = (1980, 1, 1, 0, 0, 0)  # of each member; the earliest date of the zip format
 DATE_SAVED = "1980-01-01@00:00:00"  # in Keras' format
 
 
 def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a model as Keras does, without the date and without addresses of objects.
+    """Saves a model in Keras' format, with a fixed date and with numbers in place of object addresses.
 
     Args:
         model: Any Keras model.
-        path: Ends in `.keras`; plain `keras.saving.load_model` reads it.
+        path: Ends in `.keras`; `keras.saving.load_model` reads the file.
     """
     raw = path.with_name(f".raw-{path.name}")
     try:
@@ -42,7 +42,7 @@ def _normalized(name: str, data: bytes) -> bytes:
 
 
 def _numbered(node: Any, numbers: dict[Any, int]) -> Any:
-    """Returns a configuration whose `shared_object_id`s, addresses of objects, are counted from 1 instead."""
+    """Returns a configuration in which each `shared_object_id`, an address, is replaced by a number from 1 up."""
     if isinstance(node, list):
         return [_numbered(item, numbers) for item in node]
     if not isinstance(node, dict):

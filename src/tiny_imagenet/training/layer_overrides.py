@@ -1,7 +1,7 @@
-"""Keras layers whose computation is replaced while a model is trained; their configuration stays the same.
+"""Layer overrides: Keras layers whose computation is replaced in training; their configuration is unchanged.
 
-- `Dropout`: masks are a function of (seed, layer, step) and of the image's position in the batch. Keras draws them from
-  a generator with a state of its own in each replica, so a resumed run, or one on more devices, would differ.
+- `Dropout`: masks are a function of (seed, layer, step) and of the image's position in the batch. Keras uses a seed
+  generator with a separate state in each replica, so a run on more devices would have other masks.
 - `BatchNormalization`: TensorFlow's fused operation. Keras composes it of many small float32 operations, which take
   seven times as long in bfloat16 on a CPU.
 - `Dense` with a large kernel: the input gradient is computed as (W dy^T)^T, which oneDNN runs in 0.6 of the time.
@@ -19,27 +19,27 @@ import tensorflow as tf
 
 from tiny_imagenet.augmentation.rng import uniform
 
-LARGE_KERNEL = 1 << 24  # weights from which on the other form of the input gradient is faster
-SEED_STRIDE = 7919  # between the dropout layers of a model
+LARGE_KERNEL = 1 << 24  # smallest number of weights for which (W dy^T)^T is used
+SEED_STRIDE = 7919  # between the seeds of neighboring layers
 
 
 class BatchDropout:
-    """Replaces the dropout masks of a model: each replica takes its rows of one mask for the whole batch.
+    """Replaces the dropout masks of a model: each replica uses its rows of one mask for the whole batch.
 
     Args:
-        model: Its `keras.layers.Dropout` layers do nothing outside training, as before.
-        seed: Of the training.
+        model: The model; outside training its `keras.layers.Dropout` layers still do nothing.
+        seed: The seed of the training.
     """
 
     def __init__(self, model: keras.Model, seed: int) -> None:
-        self._now = threading.local()  # each replica has a thread, and they take turns within a model
+        self._now = threading.local()  # each replica traces the model in its own thread
         self.set(tf.constant(0), tf.constant(0))
         for number, layer in enumerate(model.layers, 1):
             if isinstance(layer, keras.layers.Dropout):
                 layer.call = partial(self._drop, layer.rate, seed + SEED_STRIDE * number)
 
     def set(self, step: tf.Tensor, replica: tf.Tensor) -> None:
-        """Sets the step and the replica of the masks to come."""
+        """Sets the step and the replica of the next masks."""
         self._now.step, self._now.replica = step, replica
 
     def _drop(self, rate: float, seed: int, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -51,11 +51,11 @@ class BatchDropout:
 
 
 def override_batch_normalization(model: keras.Model, num_replicas: int) -> None:
-    """Makes the batch-normalization layers of a model use the statistics of the whole batch, in a fused operation.
+    """Makes the batch-normalization layers of a model use the statistics of the whole batch.
 
     Args:
-        model: Its own layers; those of a nested model (a frozen backbone) are left alone.
-        num_replicas: One: the fused operation. More: Keras' arithmetic, means and variances over all replicas.
+        model: The model; layers of a nested model (a backbone) are not changed.
+        num_replicas: 1: TensorFlow's fused operation. More: Keras' own, synchronized over the replicas.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -84,16 +84,16 @@ def _normalize(
         is_training=True,
     )
     count = tf.cast(tf.size(inputs) // inputs.shape[-1], tf.float32)
-    variance *= (count - 1.0) / count  # TensorFlow's has Bessel's correction, Keras' has not
+    variance *= (count - 1.0) / count  # TensorFlow applies Bessel's correction, Keras does not
     for moving, new in ((layer.moving_mean, mean), (layer.moving_variance, variance)):
         moving.assign(moving * layer.momentum + new * (1.0 - layer.momentum))
     return outputs
 
 
 def override_large_dense(model: keras.Model) -> None:
-    """Makes the dense layers of a model with large kernels compute their input gradient in the faster form.
+    """Makes dense layers with at least LARGE_KERNEL weights compute their input gradient as (W dy^T)^T.
 
-    The same products are summed, not always in the same order.
+    The same products are summed, possibly in another order.
     """
     for layer in model.layers:
         if isinstance(layer, keras.layers.Dense) and layer.kernel.shape[0] * layer.kernel.shape[1] >= LARGE_KERNEL:

@@ -1,7 +1,7 @@
-"""The training loop, on tf.distribute: the same on one device and on several, exact to the bit when resumed.
+"""The training loop on tf.distribute: one loop for one device and for several, resumed bit for bit.
 
-A step is a function of (seed, step) and of the state that a checkpoint holds: the weights, the optimizer's variables,
-the sums over the current epoch, and the history of the epochs before it.
+A step is a function of (seed, step) and of the state in a checkpoint: the weights, the optimizer's variables, the sums
+of the metrics over the current epoch, and the history of the finished epochs.
 """
 
 from __future__ import annotations
@@ -28,19 +28,19 @@ from tiny_imagenet.training.epoch_schedule import EpochSettings, epoch_schedule
 from tiny_imagenet.training.optimizers import averaged, build_optimizer, learning_rate
 from tiny_imagenet.training.train_step import TrainStep, device_errors
 
-CALL_SECONDS = 0.5  # steps are run in calls of about this duration: between calls the loop can stop and save
+CALL_SECONDS = 0.5  # duration of a call of several steps; between calls the loop can stop and save
 
 Row = dict[str, float]
 
 
 @dataclass(frozen=True)
 class LoopOptions:
-    """How a training is run; none of these changes its result.
+    """The settings of the loop that do not change its result.
 
     Attributes:
-        eval_batch_size: Val images at once.
+        eval_batch_size: Images per batch in validation.
         checkpoint_seconds: The longest time between two checkpoints.
-        memory_bytes: Decoded images up to this size are held in memory.
+        memory_bytes: Decoded images up to this size are kept in memory.
     """
 
     eval_batch_size: int
@@ -50,7 +50,7 @@ class LoopOptions:
 
 @dataclass
 class Progress:
-    """The state of a training that is not in variables."""
+    """The state of a training besides its variables."""
 
     step: int = 0
     sums: list[float] = field(default_factory=lambda: [0.0] * len(STEP_METRICS))
@@ -64,10 +64,10 @@ class Trainer:
     Args:
         model: Built under `strategy`; from images (batch, height, width, 3), 0 to 255, to logits (batch, classes).
         strategy: The devices.
-        splits: The images to train on, and those to score after each epoch.
-        settings: The training's.
-        options: How it is run.
-        store: The checkpoints.
+        splits: The images to train on, and the images to score after each epoch.
+        settings: The settings of the training.
+        options: The settings of the loop.
+        store: The checkpoints of the training.
     """
 
     def __init__(
@@ -106,7 +106,7 @@ class Trainer:
             raise InputError("progressive_resizing", what, "set it to null, or use an architecture for any size")
 
     def restore(self) -> Mapping[str, Any] | None:
-        """Restores the last checkpoint, if there is one; returns its metadata."""
+        """Restores the last checkpoint and returns its metadata, or None if there is no checkpoint."""
         found = cluster.broadcast_state(self.strategy, self.store.load() if cluster.is_chief(self.strategy) else None)
         if not found:
             return None
@@ -124,20 +124,20 @@ class Trainer:
         on_steps: Callable[[int], object],
         stop: Callable[[], bool],
     ) -> list[Row]:
-        """Trains to the end.
+        """Trains until the last epoch.
 
         Args:
             metadata: Saved with each checkpoint.
-            on_epoch: Each called with each epoch's metrics, after they are saved.
+            on_epoch: Each is called with the metrics of an epoch after they are saved.
             on_steps: Called with the number of steps just taken.
-            stop: Called between steps; true ends the training.
+            stop: Called between steps; returns whether to stop.
 
         Returns:
             The metrics of each epoch.
 
         Raises:
             Stopped: `stop` returned true on any worker; the state is saved.
-            PipelineError: The loss is not finite, or the device's memory is too small.
+            PipelineError: The loss is not finite, or a device runs out of memory.
         """
         while len(self.progress.history) < self.settings.epochs:
             self._finish_epoch_steps(metadata, on_steps, stop)
@@ -146,7 +146,9 @@ class Trainer:
             self._save(metadata)
             for call in on_epoch:
                 call(self.progress.history[-1])
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)  # the averages, if there are any
+        self.optimizer.finalize_variable_values(
+            self.model.trainable_variables
+        )  # the moving averages, if the recipe has them
         return self.progress.history
 
     def _finish_epoch_steps(
@@ -172,13 +174,13 @@ class Trainer:
                 self._save(metadata)
 
     def _epoch_row(self, metadata: Mapping[str, Any], stop: Callable[[], bool]) -> Row:
-        def between() -> None:
+        def stop_if_requested() -> None:
             if cluster.agree(self.strategy, 0, stop())[1]:
                 raise self._stopped()
 
         try:
             with averaged(self.optimizer, self.settings, self.model.trainable_variables):
-                return self._epoch_metrics(between)
+                return self._epoch_metrics(stop_if_requested)
         except Stopped:
             self._save(metadata)
             raise
@@ -196,16 +198,16 @@ class Trainer:
             raise PipelineError(
                 "lr", f"the loss is not finite at step {step} with lr {self.settings.lr:g}", "lower `lr`"
             )
-        for row in sums:  # one by one: the sums do not depend on the number of steps in a call
+        for row in sums:  # one by one, so that the sums do not depend on the number of steps per call
             self.progress.sums = [total + float(value) for total, value in zip(self.progress.sums, row, strict=True)]
         self.progress.step += count
 
-    def _epoch_metrics(self, between: Callable[[], None]) -> Row:
+    def _epoch_metrics(self, between_batches: Callable[[], None]) -> Row:
         progress, count = self.progress, self.steps_per_epoch * self.settings.batch_size
         penalty = regularization_loss(self.model)
         row: Row = {"epoch": len(progress.history) + 1, "lr": self.learning_rate(progress.step - 1)}
         train = {metric.key: total / count for metric, total in zip(STEP_METRICS, progress.sums, strict=True)}
-        logits = self.predict(self.val.images, between)
+        logits = self.predict(self.val.images, between_batches)
         for prefix, metrics in (("", train), ("val_", score(logits, self.val.labels))):
             metrics = {"loss": metrics["loss"], "objective": metrics["loss"] + penalty, **metrics}
             row |= {prefix + name: value for name, value in metrics.items()}

@@ -1,4 +1,4 @@
-"""The model of a training, from its architecture's file and its initial seed."""
+"""Builds the model of a training from the module of its architecture."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import keras
 
 from tiny_imagenet.models.layers.blocks import BACKBONE
 
-ARCHITECTURES = "tiny_imagenet.models"  # the package that holds a module an architecture
+ARCHITECTURES = "tiny_imagenet.models"  # the package with one module per architecture
 
 
 def build_model(
     architecture: str, *, image_size: int, num_classes: int, dropout: float, l2: float, seed: int, **arguments: Any
 ) -> keras.Model:
-    """Builds a model with its initial weights, which are a function of `seed`.
+    """Builds a model whose initial weights are a function of `seed`.
 
     Args:
         architecture: The name of a file in models/.
         image_size: Height and width of the images, in pixels.
         num_classes: Number of classes.
-        dropout: Fraction of the inputs of each fully connected layer set to zero in training.
-        l2: Times the sum of squares of each kernel is its regularization loss.
-        seed: Of the initial weights.
-        **arguments: The architecture's own arguments.
+        dropout: Fraction of the inputs of each fully connected layer that is set to zero in training.
+        l2: Factor of the sum of squares of each kernel in the loss.
+        seed: The seed of the initial weights.
+        **arguments: Further arguments of the architecture.
 
     Returns:
         A Keras model from images (batch, image_size, image_size, 3), values 0 to 255, to logits (batch, num_classes).
@@ -38,6 +38,6 @@ def build_model(
 
 
 def head_variables(model: keras.Model) -> list[keras.Variable]:
-    """Returns the trainable variables outside the layer called "backbone": all, if there is none."""
+    """Returns the trainable variables outside the layer named "backbone"; all if there is no such layer."""
     backbone = {id(v) for layer in model.layers if layer.name == BACKBONE for v in layer.trainable_variables}
     return [variable for variable in model.trainable_variables if id(variable) not in backbone]

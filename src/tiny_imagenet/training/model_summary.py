@@ -1,4 +1,4 @@
-"""A built model's layers, shapes, parameters and multiply-accumulates."""
+"""The summary of a model: its layers, shapes, parameters and multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from typing import Any
 import keras
 from keras import layers
 
-Call = tuple[keras.Layer, list[int], list[int]]  # a layer, the shape of what it is given and of what it gives
+Call = tuple[keras.Layer, list[int], list[int]]  # layer, input shape, output shape
 
 
 def summarize_model(model: keras.Model, image_size: int | None = None) -> dict[str, Any]:
-    """Returns a model's layers, parameters and multiply-accumulates (MACs) an image, ready for JSON.
+    """Returns the layers, parameters and multiply-accumulates (MACs) per image of a model, as JSON values.
 
-    A model inside the model is one layer. Parameters are counted with the running means and variances of batch
-    normalization, which are not trained.
+    A nested model is one layer. Parameters include the moving means and variances of batch normalization, which are
+    not trained.
 
     Args:
         model: A functional model from images (batch, height, width, channels).
-        image_size: Height and width in pixels; None: the model's own, if it takes one size only.
+        image_size: Height and width in pixels; None: the size that the model was built for.
     """
     shape = _image_shape(model, image_size)
     described = [_describe(*call) for call in _calls(model, shape)]
@@ -38,17 +38,17 @@ def _image_shape(model: keras.Model, image_size: int | None) -> list[int]:
 
 
 def _calls(model: keras.Model, shape: list[int]) -> list[Call]:
-    """Returns the calls of a model's layers, without the batch in the shapes: nothing is built, nothing computed."""
+    """Returns the calls of the layers of a model, shapes without the batch; computes nothing and builds no weights."""
     shapes: dict[str, tuple[list[int], list[int]]] = {}
 
     def call(layer: Any, *inputs: Any, **arguments: Any) -> Any:
         y = layer(*inputs, **arguments)
-        first = keras.tree.flatten(inputs)[0]  # layers that take several, like Add, have no weights
+        first = keras.tree.flatten(inputs)[0]  # layers with several inputs, such as Add, have no weights
         shapes[layer.name] = (list(first.shape[1:]), list(y.shape[1:]))
         return y
 
     images = keras.Input(shape, dtype=model.inputs[0].dtype)
-    functional = keras.Model(model.inputs[0], model.outputs[0])  # which a Sequential is not
+    functional = keras.Model(model.inputs[0], model.outputs[0])  # a Sequential model is not functional
     keras.models.clone_model(functional, images, clone_function=lambda layer: layer, call_function=call)
     return [(layer, *shapes.get(layer.name, (shape, shape))) for layer in model.layers]
 
@@ -65,7 +65,7 @@ def _describe(layer: keras.Layer, input_shape: list[int], output_shape: list[int
 
 
 def _macs(layer: keras.Layer, input_shape: list[int], output_shape: list[int]) -> int:
-    """Counts a layer's multiply-accumulates for one image: each kernel weight once for each place it is applied at."""
+    """Returns the multiply-accumulates of a layer for one image: each kernel weight once per output position."""
     if isinstance(layer, keras.Model):
         return sum(_macs(*call) for call in _calls(layer, input_shape))
     if isinstance(layer, layers.SeparableConv2D):

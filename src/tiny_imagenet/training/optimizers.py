@@ -1,4 +1,4 @@
-"""The optimizer of a recipe, its learning-rate schedule, and the gradient of the L2 term."""
+"""The optimizer of a recipe, its learning-rate schedule, the gradient of the L2 term, and clipping."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, Polyno
 
 from tiny_imagenet.core.schema import Recipe
 
-LOGITS = "logits"  # the layer whose kernel Muon leaves to AdamW
-ADAM_LR_RATIO = 0.3  # AdamW's learning rate beside Muon's; 0.1 and 0.3 were tried, see docs/recipes.md
+LOGITS = "logits"  # the layer whose kernel is updated by AdamW also under Muon
+ADAM_LR_RATIO = 0.3  # AdamW's learning rate as a fraction of Muon's; 0.1 and 0.3 were tried, see docs/recipes.md
 
 
 def build_optimizer(recipe: Recipe, variables: Sequence[keras.Variable], num_steps: int) -> keras.optimizers.Optimizer:
-    """Builds a recipe's optimizer, with its variables.
+    """Builds the optimizer of a recipe and its variables.
 
     Weight decay is decoupled, as in Keras: each step subtracts `learning rate x weight_decay` of a kernel. Vectors
-    (biases, scales and offsets of normalization) have none. Averaged weights are variables of the optimizer.
+    (biases, scales and offsets of normalizations) do not decay. Averages of the weights are variables of the optimizer.
 
     Args:
-        recipe: Of the training.
-        variables: To be trained.
-        num_steps: Of the whole training.
+        recipe: The recipe of the training.
+        variables: The variables to train.
+        num_steps: The steps of the whole training.
     """
     rate = learning_rate(recipe, num_steps)
     shared: dict[str, Any] = {"weight_decay": recipe.weight_decay or None, "use_ema": bool(recipe.ema_momentum)}
@@ -56,7 +56,7 @@ def build_optimizer(recipe: Recipe, variables: Sequence[keras.Variable], num_ste
 def averaged(
     optimizer: keras.optimizers.Optimizer, recipe: Recipe, variables: Sequence[keras.Variable]
 ) -> Iterator[None]:
-    """Sets the variables to their averages inside the block, if the recipe averages them."""
+    """Sets the variables to their moving averages inside the block, if the recipe has any."""
     if not recipe.ema_momentum:
         yield
         return
@@ -70,10 +70,10 @@ def averaged(
 
 
 class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
-    """Keras' Muon, for convolution kernels too: as matrices, (height x width x inputs, outputs).
+    """Keras' Muon, also for convolution kernels, as matrices (height x width x inputs, outputs).
 
-    Keras leaves all but matrices to AdamW. The flattening, and the iteration in bfloat16, are those of Jordan et al.
-    2024, "Muon: an optimizer for hidden layers in neural networks".
+    Keras applies Muon to matrices only, and AdamW to the rest. The flattening, and the iteration in bfloat16, follow
+    Jordan et al. 2024, "Muon: an optimizer for hidden layers in neural networks".
     """
 
     def _should_use_adamw(self, variable: keras.Variable) -> bool:
@@ -83,22 +83,24 @@ class ConvolutionMuon(keras.optimizers.Muon):  # type: ignore[misc]
         keras.optimizers.Optimizer._apply_weight_decay(self, variables)  # Muon's own does not support tf.distribute
 
     def zeropower_via_newtonschulz5(self, x: tf.Tensor, steps: int) -> tf.Tensor:
-        """Returns the nearest half-orthogonal matrix of a gradient, in the gradient's shape, by Keras' iteration."""
+        """Returns the nearest semi-orthogonal matrix of a gradient, in the gradient's shape, by Keras' iteration."""
         matrix = tf.cast(tf.reshape(x, (-1, x.shape[-1])), tf.bfloat16)
         return tf.cast(tf.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape), x.dtype)
 
     def lr_adjust(self, x: tf.Tensor) -> tf.Tensor:
-        """Scales an update by Keras' rule for the matrix that it was (Liu et al. 2025, "Muon is scalable")."""
+        """Scales an update by Keras' rule, applied to its matrix form (Liu et al. 2025, "Muon is scalable")."""
         return x * (math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * self.rms_rate)
 
 
 class OneCycle(LearningRateSchedule):  # type: ignore[misc]
-    """Linearly up to a peak, then linearly down to zero (Smith and Topin 2018, "Super-convergence").
+    """A learning rate that rises linearly to a peak, then falls linearly to zero.
+
+    Source: Smith and Topin 2018, "Super-convergence".
 
     Args:
         peak: The highest learning rate.
-        warmup_steps: Steps until then.
-        num_steps: All steps.
+        warmup_steps: The steps until the peak.
+        num_steps: The steps of the whole training.
     """
 
     def __init__(self, peak: float, warmup_steps: int, num_steps: int) -> None:
@@ -106,22 +108,22 @@ class OneCycle(LearningRateSchedule):  # type: ignore[misc]
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the learning rate of a step, counted from 0."""
-        done = tf.cast(step, tf.float32) + 1.0  # the first step already moves, and so does the last
+        done = tf.cast(step, tf.float32) + 1.0  # from 1, so that the first rate and the last are above zero
         up = done / max(self.warmup_steps, 1)
         down = (self.num_steps + 1.0 - done) / (self.num_steps + 1.0 - self.warmup_steps)
         return self.peak * tf.minimum(up, down)
 
     def get_config(self) -> dict[str, float]:
-        """Returns the arguments."""
+        """Returns the arguments of the constructor."""
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "num_steps": self.num_steps}
 
 
 def learning_rate(recipe: Recipe, num_steps: int) -> float | LearningRateSchedule:
-    """Returns a recipe's learning rate: a number, or a function of the step.
+    """Returns the learning rate of a recipe: a constant, or a function of the step.
 
     Args:
-        recipe: Its `lr`, `schedule` and `warmup_fraction`.
-        num_steps: Of the whole training.
+        recipe: The recipe, with its `lr`, `schedule` and `warmup_fraction`.
+        num_steps: The steps of the whole training.
     """
     warmup_steps = round(recipe.warmup_fraction * num_steps)
     if recipe.schedule == "one_cycle":
@@ -136,7 +138,7 @@ def learning_rate(recipe: Recipe, num_steps: int) -> float | LearningRateSchedul
 
 
 def l2_factors(model: keras.Model, variables: Sequence[keras.Variable]) -> list[float]:
-    """Returns the L2 factor of each variable, 0 if it has none."""
+    """Returns the L2 factor of each variable; 0 for one without L2."""
     factors = {
         id(layer.kernel): float(layer.kernel_regularizer.l2)
         for layer in model.layers
@@ -148,7 +150,7 @@ def l2_factors(model: keras.Model, variables: Sequence[keras.Variable]) -> list[
 def add_l2_gradients(
     gradients: Sequence[tf.Tensor], variables: Sequence[keras.Variable], factors: Sequence[float]
 ) -> list[tf.Tensor]:
-    """Adds the gradients of `factor x sum of squares`; the L2 term itself is not computed in each step."""
+    """Adds the gradients of `factor x sum of squares`, without computing that term itself."""
     return [
         gradient + 2.0 * factor * variable if factor else gradient
         for gradient, variable, factor in zip(gradients, variables, factors, strict=True)
@@ -156,9 +158,9 @@ def add_l2_gradients(
 
 
 def clip_by_global_norm(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
-    """Scales the gradients, all replicas' together, so that their norm is at most `norm`; called in a replica.
+    """Scales the gradients, summed over the replicas, to a norm of at most `norm`; called in a replica context.
 
-    Keras' own clipping would clip each replica's part by itself.
+    Keras' own clipping would clip the part of each replica separately.
     """
     replicas = tf.distribute.get_replica_context()
     whole = replicas.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))

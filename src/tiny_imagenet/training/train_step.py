@@ -1,4 +1,4 @@
-"""The training step, compiled: batch, forward pass, gradients and the optimizer's update, on all devices."""
+"""The compiled train step: batch, forward pass, gradients and the optimizer's update, on all devices."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from tiny_imagenet.training.optimizers import add_l2_gradients, clip_by_global_n
 
 
 class TrainStep:
-    """The steps of one training: a step is a function of (seed, step) and of the variables.
+    """The train step of one training: a function of (seed, step) and of the variables.
 
     Args:
         model: Built under `strategy`; from images (batch, height, width, 3), 0 to 255, to logits (batch, classes).
         optimizer: Built under `strategy`, for the model's trainable variables.
         strategy: The devices.
-        settings: The training's.
-        steps_per_epoch: Steps of one epoch.
+        settings: The settings of the training.
+        steps_per_epoch: The steps of one epoch.
     """
 
     def __init__(
@@ -47,10 +47,10 @@ class TrainStep:
         self.compiled: dict[EpochSettings, tf.types.experimental.GenericFunction] = {}
 
     def __call__(self, first: int, count: int, batches: Batches, epoch: EpochSettings) -> tf.Tensor:
-        """Takes `count` steps from step `first` on.
+        """Takes `count` steps, starting with step `first`.
 
         Returns:
-            For each step STEP_METRICS, summed over the batch, float32 (count, metrics).
+            The sums of STEP_METRICS over the batch of each step, float32 (count, metrics).
         """
         if epoch not in self.compiled:
             gradients = partial(self._gradients, epoch)
@@ -90,7 +90,7 @@ class TrainStep:
     def _gradients(
         self, epoch: EpochSettings, step: tf.Tensor, replica: tf.Tensor, source: Images, selection: Selection
     ) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Returns one replica's part of the gradients, to be summed, and its sums of STEP_METRICS (metrics,)."""
+        """Returns one replica's part of the gradients, to be summed, and of the sums of STEP_METRICS (metrics,)."""
         settings, num_replicas = self.settings, self.strategy.num_replicas_in_sync
         key = StepKey(settings.seed, step, step // self.steps_per_epoch, replica, num_replicas)
         batch = make_batch(source, selection, key, settings.augmentation, epoch.image_size)
@@ -108,7 +108,7 @@ class TrainStep:
 
 
 def cross_entropy(logits: tf.Tensor, batch: Batch) -> tf.Tensor:
-    """Returns each image's cross-entropy (batch,): of a mixed image, that of both labels by their weights."""
+    """Returns the cross-entropy of each image (batch,); for a mixed image, the weighted sum for both labels."""
     own = tf.nn.sparse_softmax_cross_entropy_with_logits(batch.labels, logits)
     if batch.lam is None:
         return own
@@ -117,9 +117,9 @@ def cross_entropy(logits: tf.Tensor, batch: Batch) -> tf.Tensor:
 
 
 def smoothed(losses: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tensor:
-    """Returns the cross-entropy (batch,) with a fraction of each target spread evenly over all classes.
+    """Returns the cross-entropy (batch,) with label smoothing: a fraction of each target is spread over all classes.
 
-    Label smoothing of Szegedy et al. 2016, "Rethinking the Inception architecture", section 7.
+    Source: Szegedy et al. 2016, "Rethinking the Inception architecture", section 7.
     """
     if not smoothing:
         return losses
@@ -129,7 +129,7 @@ def smoothed(losses: tf.Tensor, logits: tf.Tensor, smoothing: float) -> tf.Tenso
 
 @contextmanager
 def device_errors(batch_size: int) -> Iterator[None]:
-    """Raises a PipelineError where a device runs out of memory, or has no deterministic kernel for an operation."""
+    """Raises a PipelineError if a device runs out of memory or has no deterministic kernel for an operation."""
     try:
         yield
     except tf.errors.ResourceExhaustedError:
@@ -137,5 +137,5 @@ def device_errors(batch_size: int) -> Iterator[None]:
     except tf.errors.UnimplementedError as error:
         if "determinis" not in str(error):
             raise
-        what = "TensorFlow has no deterministic way to compute something in this model on this device"
+        what = "TensorFlow has no deterministic kernel for an operation of this model on this device"
         raise PipelineError("training.deterministic", what, "set it to false, or `xla` of the recipe") from None
