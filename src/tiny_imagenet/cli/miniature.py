@@ -63,10 +63,11 @@ class Miniature:
 
     def copy_times(self, other: Miniature, models: Sequence[str]) -> None:
         """Takes over another's training times: the report, which shows them, is to differ by nothing else."""
-        for name in models:
-            path = self.folder / "models" / name / "run.json"
+        for path in [self.folder / "models" / name / "run.json" for name in models]:
+            if not path.exists():  # its training failed
+                continue
             run = json.loads(path.read_text(encoding="utf-8"))
-            path.write_text(json.dumps(run | {"train_seconds": other.train_seconds(name)}), encoding="utf-8")
+            path.write_text(json.dumps(run | {"train_seconds": other.train_seconds(path.parent.name)}), encoding="utf-8")
 
     def train_seconds(self, model: str) -> float:
         """Returns the time of a training."""
