@@ -27,7 +27,7 @@ def log_evaluation(
     """Logs an evaluation to the finished run of its training; warns if the store lacks it.
 
     Logged are `final_val_*`, at the last epoch; `best_val_*`, of all epochs and at the best one; the files of `folder`;
-    and `images`, PNG by name, each as a file and in the charts.
+    `run.json`; and `images`, PNG by name, each as a file and in the charts.
     """
     try:
         client, _ = connect(root.resolve(), run.experiment)
@@ -36,6 +36,7 @@ def log_evaluation(
         final = [Metric(f"final_val_{key}", float(value), now_ms(), last) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=[*final, *best])
         client.log_artifacts(run_id, str(folder), "evaluation")
+        client.log_dict(run_id, run.model_dump(), "evaluation/run.json")
         for name, png in images.items():
             image = Image.open(io.BytesIO(png))
             client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
