@@ -58,7 +58,7 @@ def test_the_best_epoch_is_chosen_for_each_metric_of_a_step() -> None:
 def test_files_and_images_are_logged(evaluated: tuple[MlflowClient, str], root: Path) -> None:
     client, run_id = evaluated
     files = [file.path for file in client.list_artifacts(run_id, "evaluation")]
-    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv"]
+    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv", "evaluation/run.json"]
     with Image.open(client.download_artifacts(run_id, files[0])) as picture:
         assert picture.size == (40, 30)
     assert any("confusion" in file.path for file in client.list_artifacts(run_id, "images"))  # shown in the charts
@@ -69,7 +69,7 @@ def test_a_logged_evaluation_can_be_downloaded(
     evaluated: tuple[MlflowClient, str], root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     folder, data_sha256 = download_evaluation(root, evaluated[1], tmp_path_factory.mktemp("downloaded"))
-    assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "per_class.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "per_class.csv", "run.json"]
     assert data_sha256 == "ab" * 32
 
 

@@ -83,7 +83,7 @@ def _load_run(root: Path, run_id: str, folder: Path) -> EvaluatedModel:
 
     metrics, manifest_sha256 = download_evaluation(root, run_id, folder)
     predictions = load_predictions(run_id, metrics / "predictions.npz")
-    return EvaluatedModel(load_result(run_id, metrics), predictions, manifest_sha256, None)
+    return EvaluatedModel(load_result(run_id, metrics, metrics / "run.json"), predictions, manifest_sha256, None)
 
 
 def _get_revision(root: Path, revision: str, model: str, folder: Path) -> None:

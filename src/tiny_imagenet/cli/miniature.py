@@ -67,7 +67,9 @@ class Miniature:
             if not path.exists():  # its training failed
                 continue
             run = json.loads(path.read_text(encoding="utf-8"))
-            path.write_text(json.dumps(run | {"train_seconds": other.train_seconds(path.parent.name)}), encoding="utf-8")
+            path.write_text(
+                json.dumps(run | {"train_seconds": other.train_seconds(path.parent.name)}), encoding="utf-8"
+            )
 
     def train_seconds(self, model: str) -> float:
         """Returns the time of a training."""

@@ -29,7 +29,7 @@ def log_evaluation(
     """Logs an evaluation to the finished run of its training; a failure is a warning.
 
     Logs the metrics as `final_val_*` at the last epoch, the best values of the epochs as `best_val_*`, the files of
-    `folder`, and `images` (PNG by name) both as files and in the charts.
+    `folder`, run.json, and `images` (PNG by name) both as files and in the charts.
     """
     try:
         client, _ = connect(root.resolve(), run.experiment)
@@ -38,6 +38,7 @@ def log_evaluation(
         final = [Metric(f"final_val_{key}", float(value), now_ms(), last) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=[*final, *best])
         client.log_artifacts(run_id, str(folder), "evaluation")
+        client.log_dict(run_id, run.model_dump(), "evaluation/run.json")
         for name, png in images.items():
             image = Image.open(io.BytesIO(png))
             client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
