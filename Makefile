@@ -81,7 +81,7 @@ lock: ## pin every dependency anew, with hashes (needs uv)
 clean: ## remove the environments, the demo and the caches (no data, model or run)
 	rm -rf .venv .venv-addons .venv-bench .demo .cache .mypy_cache .pytest_cache .ruff_cache
 
-$(READY): requirements.lock
+$(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
 		{ echo "error: make: $(PYTHON) is not Python 3.10 to 3.13; name one, as in make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
