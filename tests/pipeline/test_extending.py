@@ -116,9 +116,10 @@ def alone(one_model):
 def test_an_augmentation_that_moves_no_number_is_recorded(alone):
     assert len(type_section("An augmentation", alone)) == 3
     assert executed(alone.dvc("repro", "--dry"))[:1] == [f"train@{CHEAP}"]
-    output = alone.run("python", "-m", "tiny_imagenet", "unchanged", "HEAD", PYTHONPATH="src")
+    output = alone.run("python", "-m", "tiny_imagenet", "unchanged", "HEAD", PYTHONPATH="src", fails=True)
     assert re.search(rf"train@{CHEAP} +\d+ +equal", output)
-    assert executed(alone.dvc("repro", "--dry")) == []
+    assert re.search(r"report +\d+ +reports/index\.html", output)  # the page shows the new setting
+    assert executed(alone.dvc("repro", "--dry")) == ["report"]
 
 
 def test_a_change_that_moves_a_number_is_not_recorded(alone):

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tiny_imagenet.core.run_record import TrainingRecord
+from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.core.strict_yaml import load_json
 
 TIMES = ("seconds", "images_per_second", "train_seconds")  # columns and keys that two equal trainings differ in
@@ -103,6 +104,12 @@ def _equal_record(first: Path, second: Path) -> bool:
     return bool(a == b)
 
 
+def _equal_settings(first: Path, second: Path) -> bool:
+    """Compares two settings.json; a key that one of them lacks has its default there."""
+    a, b = (load_json(dict[str, ModelSettings], path, "run the report again") for path in (first, second))
+    return bool(a == b)
+
+
 def _equal_numbers(first: Path, second: Path) -> bool:
     a, b = (NUMBER.findall(path.read_text(encoding="utf-8")) for path in (first, second))
     return bool(a == b)
@@ -122,6 +129,7 @@ def _without_times(content: Any) -> Any:
 
 COMPARISONS: dict[str, Callable[[Path, Path], bool]] = {
     "training.json": _equal_record,
+    "settings.json": _equal_settings,
     ".keras": _equal_weights,
     ".npz": _equal_arrays,
     ".csv": _equal_table,
