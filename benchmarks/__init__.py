@@ -1,1 +1,1 @@
-"""What the pipeline costs beside its peers, measured in one run: `python -m benchmarks`."""
+"""Speed and memory of the pipeline and its peers, measured in one run: `python -m benchmarks`."""

@@ -1,4 +1,4 @@
-"""What a row needs to be measured."""
+"""The tools of a row: its subjects, data and rounds."""
 
 from __future__ import annotations
 

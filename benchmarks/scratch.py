@@ -1,4 +1,4 @@
-"""What the benchmarks work on: the real archive, its records, its images in folders; made once."""
+"""The data of the benchmarks: the real archive, its records, its images in folders; made once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the peers that use Keras `fit` share: the model as a user compiles it, and a clock."""
+"""Shared by the peers that use Keras `fit`: the model as a user compiles it, and a clock."""
 
 from __future__ import annotations
 

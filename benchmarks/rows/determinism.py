@@ -1,4 +1,4 @@
-"""What bit-for-bit repeatability costs: the same training with and without `training.deterministic`."""
+"""Cost of bit-for-bit repeatability: the same training with and without `training.deterministic`."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def test_the_picture_is_the_same_for_the_same_results(tmp_path):
     assert "row of step:  peer" in (tmp_path / "a.svg").read_text(encoding="utf-8")
 
 
-def test_a_benchmark_keeps_the_knobs_that_it_does_not_turn():
+def test_a_benchmark_keeps_the_settings_that_it_does_not_change():
     params = {"dataset": "digits", "epochs": None, "lr": 0.5, "training": {"memory_gb": 8, "checkpoint_seconds": 300}}
     assert adapted(params, {"memory_gb": 0.1}) == {
         "dataset": "tiny-imagenet-200",

@@ -57,9 +57,9 @@ def test_preprocess_reads_the_archive(folder: Path, tmp_path: Path, pack) -> Non
     with Archive(tmp_path / "mine.zip") as archive:
         dataset = load_dataset(archive)
         names = [image.name for images in dataset.splits.values() for image in images]
-        _, greyscale = decode([archive.read(name) for name in names], names, SIZE)
+        _, grayscale = decode([archive.read(name) for name in names], names, SIZE)
     assert len(names) == sum(COUNTS.values())
-    assert not greyscale.any()
+    assert not grayscale.any()
     assert [(each.wnid, each.words) for each in dataset.classes] == [
         ("class-0", "Große Hunde, alle"),
         ("cats", "cats"),

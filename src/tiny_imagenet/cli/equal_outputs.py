@@ -19,6 +19,7 @@ from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.core.strict_yaml import load_json
 
 TIMES = ("seconds", "images_per_second", "train_seconds")  # columns and keys that two equal trainings differ in
+MOVED = {"metrics/data.json": "reports/data.json"}  # outputs of earlier versions, and where they are written now
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 
 
@@ -33,7 +34,8 @@ class Difference:
 
 def compare_stage(stage: str, model: str, base: Path, now: Path) -> Difference:
     """Compares the outputs of a stage."""
-    names = [(base / each, now / each) for each in _outputs(stage, model, base)]
+    found = _outputs(stage, model, base)
+    names = [(base / each, now / MOVED.get(each.as_posix(), each)) for each in found]
     differing = [str(path.relative_to(now)) for former, path in names if not _equal(former, path)]
     reworded = [path.name for former, path in names if stage == "report" and _is_reworded(former, path)]
     return Difference(len(names), differing, f"other words, same numbers: {', '.join(reworded)}" if reworded else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -62,7 +63,7 @@ class Miniature:
             raise PipelineError(f"{self.folder.name}: {stage} {' '.join(words)}", f"failed: {last}", "correct it")
 
     def copy_times(self, other: Miniature, models: Sequence[str]) -> None:
-        """Takes over another's training times: the report, which shows them, is to differ by nothing else."""
+        """Copies another's training times, which the report shows, so that it differs by nothing else."""
         for path in [self.folder / "models" / name / "run.json" for name in models]:
             if not path.exists():  # its training failed
                 continue
@@ -108,6 +109,16 @@ def copy_working_tree(root: Path, folder: Path) -> None:
             shutil.copytree(root / name, folder / name, ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
         else:
             shutil.copy2(root / name, folder / name)
+
+
+def code_digest(root: Path) -> str:
+    """Returns the digest of the code in a working tree."""
+    files = [path for name in CODE for path in ((root / name).rglob("*") if (root / name).is_dir() else [root / name])]
+    digest = hashlib.sha256()
+    for path in sorted(files):
+        if path.is_file() and path.suffix != ".pyc":
+            digest.update(f"{path.relative_to(root)} {sha256_of(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def write_miniature_archive(source: Path | None, path: Path) -> Path | None:

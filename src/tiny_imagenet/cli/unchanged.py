@@ -16,7 +16,13 @@ from tabulate import tabulate  # type: ignore[import-untyped]
 
 from tiny_imagenet.cli.dvc_lock import record, stages_of
 from tiny_imagenet.cli.equal_outputs import Difference, compare_stage
-from tiny_imagenet.cli.miniature import Miniature, check_out_revision, copy_working_tree, write_miniature_archive
+from tiny_imagenet.cli.miniature import (
+    Miniature,
+    check_out_revision,
+    code_digest,
+    copy_working_tree,
+    write_miniature_archive,
+)
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.params import load_params
 
@@ -37,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Compares all stages, prints the table, and records those that are equal."""
     root = Path()
+    compared = code_digest(root)
     with TemporaryDirectory(prefix="unchanged-") as folder:
         base, now = (Miniature(Path(folder) / name) for name in ("base", "now"))
         check_out_revision(root, arguments.base, base.folder)
@@ -48,6 +55,8 @@ def run(arguments: argparse.Namespace) -> int:
         found = _compare(base, now, models)
     print(_table(found))
     equal = _with_equal_inputs(root, found)
+    if code_digest(root) != compared:
+        raise PipelineError("the working tree", "changed while it was compared", "run this again")
     if not arguments.dry:
         recorded = record(root, equal)
         print(f"\ndvc.lock: recorded {', '.join(recorded) if recorded else 'nothing: it is up to date'}")

@@ -1,1 +1,1 @@
-"""What the results say: numbers, words, pictures and the page."""
+"""The report: tables, figures, the page and the model card."""
