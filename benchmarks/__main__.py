@@ -1,4 +1,4 @@
-"""`python -m benchmarks [--rows THEME ...] [--rounds N]`: measures, prints the table, writes results and page."""
+"""`python -m benchmarks [--rows THEME ...] [--rounds N]`: measures, prints the table, writes the results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.results import Row, load_rows, merge, write_rows
 from benchmarks.rows import THEMES
 from benchmarks.scratch import Scratch
 from benchmarks.subjects import ROOT
-from benchmarks.table import make_line, make_table, update_page
+from benchmarks.table import make_lines, make_table, update_page
 from tiny_imagenet.core.errors import PipelineError
 
 HERE = Path(__file__).parent
@@ -23,20 +23,22 @@ RESULTS, PAGE, PLOT = HERE / "results.json", HERE / "README.md", HERE / "ratios.
 
 
 def main() -> None:
-    """Measures the themes asked for; rows of the others stay as an earlier run left them."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Ours beside its peers, in one run.")
+    """Measures the requested themes; rows of other themes keep their earlier results."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description="Measures the pipeline and its peers in one run."
+    )
     parser.add_argument(
         "--rows", nargs="+", choices=THEMES, default=list(THEMES), metavar="THEME", help=", ".join(THEMES)
     )
-    parser.add_argument("--rounds", type=int, help="of each row, instead of its own number")
+    parser.add_argument("--rounds", type=int, help="rounds of each row, in place of its default")
     parser.add_argument("--try", action="store_true", dest="trying", help="print the table, write nothing")
     arguments = parser.parse_args()
     began = time.monotonic()
 
-    def tell(what: str) -> None:
-        print(f"{time.monotonic() - began:6.0f} s  {what}", file=sys.stderr, flush=True)
+    def log(message: str) -> None:
+        print(f"{time.monotonic() - began:6.0f} s  {message}", file=sys.stderr, flush=True)
 
-    bench = Bench(Scratch(ROOT / ".cache" / "benchmarks", tell), arguments.rounds, tell)
+    bench = Bench(Scratch(ROOT / ".cache" / "benchmarks", log), arguments.rounds, log)
     rows: list[Row] = []
     try:
         for theme in arguments.rows:
@@ -49,18 +51,18 @@ def main() -> None:
 
 
 def measure(theme: str, bench: Bench) -> list[Row]:
-    """Returns a theme's rows, with where and when they were measured."""
+    """Returns the rows of a theme, with the machine and the date of their measurement."""
     machine, date = describe_machine(), datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     rows: list[Row] = []
     for row in THEMES[theme].measure(bench):
         row.machine, row.date = machine, date
         rows.append(row)
-        bench.tell(make_line(row))
+        bench.log("\n".join(make_lines(row)))
     return rows
 
 
 def write(rows: list[Row]) -> None:
-    """Writes the results, their table on the page, and their picture."""
+    """Writes results.json, the table in README.md and the plot."""
     write_rows(RESULTS, rows)
     update_page(PAGE, rows)
     draw(PLOT, rows)

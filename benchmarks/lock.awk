@@ -1,5 +1,5 @@
-# Divides what uv resolved: torch.lock for PyTorch, requirements.lock for all else but CUDA.
-# On Linux PyPI's torch does not load without 2.7 GB of CUDA, so there only PyTorch's own build without it will do (`cpu`).
+# Splits uv's output: torch.lock for PyTorch, requirements.lock for all else without CUDA.
+# On Linux the usual torch package needs 2.7 GB of CUDA libraries, so there the lock has the CPU build's hash (`cpu`).
 /^[a-z]/ { file = /^torch==/ ? "torch.lock" : /^(cuda|nvidia|triton)/ ? "/dev/null" : "requirements.lock" }
 /^torch==/ {
 	print $1 " ; sys_platform == 'linux' --hash=sha256:" cpu > file

@@ -1,4 +1,4 @@
-"""The machine and the software that a figure belongs to."""
+"""The machine and the software of a measurement."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ THEIRS = ("torch", "torchvision", "tensorflow-datasets")
 
 
 def describe_machine() -> dict[str, Any]:
-    """Returns the processor, its cores, the memory, the versions, and how busy the machine was before."""
+    """Returns the processor, its cores, the memory, the versions, and the load before the measurement."""
     return {
         "cpu": _cpu(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),

@@ -1,4 +1,4 @@
-"""The results as a picture: how many times better ours is than each peer."""
+"""The results as a plot: how many times better ours is than each peer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS, GOAL = "#2a6f97", "#c1121f"
 
 
 def draw(path: Path, rows: Sequence[Row]) -> None:
-    """Draws a bar a peer, grouped by row, on a logarithmic scale, with a mark at its goal."""
+    """Draws one bar per peer, grouped by row, on a logarithmic scale, with a mark at its goal."""
     bars = [(row.row, name, peer) for row in rows for name, peer in row.peers.items() if peer["ratio"]]
     if not bars:
         return

@@ -1,4 +1,4 @@
-"""The results: a row a question, as the list of objects in results.json."""
+"""The results: one row per measured quantity, stored in results.json."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Values = Sequence[float]
 
 @dataclass
 class Row:
-    """One question and its answer.
+    """One measured quantity.
 
-    `ours` and the peers' `value` are medians over the rounds, in `unit`; a peer's `ratio` is the median over the rounds
-    of how many times better ours was in the same round. `met`: ours reaches `goal`, and each ratio its own goal; None
-    where there is no goal to reach.
+    `ours` and the peers' `value` are medians over the rounds, in `unit`. A peer's `ratio` is the median over the rounds
+    of how many times better ours was in the same round; it may have a `goal` of its own, which the table shows as a
+    row of its own. `met` is whether `ours` reaches `goal`; None without a goal.
     """
 
     row: str
@@ -50,26 +50,22 @@ def make_row(
     peer_goals: Mapping[str, float] | None = None,
     details: Mapping[str, Any] | None = None,
 ) -> Row:
-    """Makes a row of the values of each round.
+    """Returns a row for the values of each round.
 
     Args:
-        row: The question.
-        theme: What `--rows` calls it.
-        ours: A value a round; none if ours failed.
-        unit: Of the values.
-        goal: What the median of ours should reach.
+        row: The name of the quantity.
+        theme: Its theme, an argument of `--rows`.
+        ours: One value per round; empty if ours failed.
+        unit: The unit of the values.
+        goal: The goal for the median of ours.
         better: "higher" or "lower".
-        peers: For each peer a value a round, or why there is none.
-        peer_goals: The ratios that ours should reach.
-        details: What else one needs to understand the row.
+        peers: For each peer one value per round, or the reason why there is none.
+        peer_goals: The goals for the ratios to peers.
+        details: Further figures that explain the row.
     """
     goals = dict(peer_goals or {})
-    told: dict[str, dict[str, Any]] = {}
-    for name, values in (peers or {}).items():
-        told[name] = _peer(ours, values, better, goals.get(name))
+    compared = {name: _peer(ours, values, better, goals.get(name)) for name, values in (peers or {}).items()}
     median = statistics.median(ours) if ours else None
-    verdicts = [_reached(median, goal, better)] if goal is not None else []
-    verdicts += [peer["met"] for peer in told.values() if "met" in peer]
     series = {"ours": ours} | {name: values for name, values in (peers or {}).items() if not isinstance(values, str)}
     return Row(
         row=row,
@@ -78,8 +74,8 @@ def make_row(
         unit=unit,
         goal=goal,
         better=better,
-        met=all(verdicts) if verdicts else None,
-        peers=told,
+        met=None if goal is None else _reached(median, goal, better),
+        peers=compared,
         rounds={name: [_short(value) for value in values] for name, values in series.items()},
         spread={name: [_short(min(values)), _short(max(values))] for name, values in series.items() if values},
         details=dict(details or {}),
@@ -88,12 +84,11 @@ def make_row(
 
 def _peer(ours: Values, values: Values | str, better: str, goal: float | None) -> dict[str, Any]:
     if isinstance(values, str) or not ours:
-        told: dict[str, Any] = {"value": None, "ratio": None, "not measured": values if ours else "ours failed"}
-        return told
+        return {"value": None, "ratio": None, "not measured": values if ours else "ours failed"}
     count = min(len(ours), len(values))
     ratio = paired_ratio(ours[:count], values[:count], better)
-    told = {"value": statistics.median(values), "ratio": ratio}
-    return told | ({"goal": goal, "met": ratio >= goal} if goal is not None else {})
+    compared = {"value": statistics.median(values), "ratio": ratio}
+    return compared | ({"goal": goal, "met": ratio >= goal} if goal is not None else {})
 
 
 def _reached(value: float | None, goal: float, better: str) -> bool:
@@ -105,7 +100,7 @@ def _short(value: float) -> float:
 
 
 def load_rows(path: Path) -> list[Row]:
-    """Reads results.json; none if it is not there."""
+    """Reads results.json; returns no rows if there is no such file."""
     return [Row(**row) for row in json.loads(path.read_text(encoding="utf-8"))] if path.exists() else []
 
 
@@ -116,7 +111,7 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def merge(old: Sequence[Row], new: Sequence[Row], themes: Sequence[str]) -> list[Row]:
-    """Returns the old rows with those of the measured themes replaced, in the order of `themes`."""
+    """Returns the old rows, those of newly measured themes replaced, in the order of `themes`."""
     measured = {row.theme for row in new}
     kept = [row for row in old if row.theme not in measured and row.theme in themes]
     return sorted([*kept, *new], key=lambda row: themes.index(row.theme))

@@ -1,4 +1,4 @@
-"""Rounds: the subjects of a row measured in turn, again and again, so that all see the same machine."""
+"""Rounds: in each, all subjects of a row are measured in turn, so that drift of the machine affects all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.subjects import NotMeasured, Subject
 
 @dataclass
 class Series:
-    """What one subject gave, a figure set a round; or why there is none."""
+    """The figures of one subject for each round, or the reason why there are none."""
 
     name: str
     about: Figures = field(default_factory=dict)
@@ -21,17 +21,17 @@ class Series:
     missing: str | None = None
 
     def __getitem__(self, key: str) -> list[float]:
-        """Returns one figure of each round."""
+        """Returns one figure for each round."""
         return [figures[key] for figures in self.rounds]
 
 
-def take_turns(subjects: Sequence[Subject], rounds: int, tell: Callable[[str], object]) -> dict[str, Series]:
-    """Measures each subject once a round; one that fails is left out from there on, with what it said.
+def take_turns(subjects: Sequence[Subject], rounds: int, log: Callable[[str], object]) -> dict[str, Series]:
+    """Measures each subject once per round; one that fails is left out of later rounds, and keeps its error.
 
     Args:
-        subjects: In the order of each round.
-        rounds: How often.
-        tell: Told what is being measured.
+        subjects: The subjects, in the order of each round.
+        rounds: The number of rounds.
+        log: Called with a line on each measurement.
     """
     series = {subject.name: Series(subject.name) for subject in subjects}
     with ExitStack() as stack:
@@ -42,7 +42,7 @@ def take_turns(subjects: Sequence[Subject], rounds: int, tell: Callable[[str], o
                 own = series[subject.name]
                 if own.missing:
                     continue
-                tell(f"round {number}/{rounds}: {subject.name}")
+                log(f"round {number}/{rounds}: {subject.name}")
                 try:
                     own.rounds.append(subject.measure())
                     own.about = subject.about
@@ -55,9 +55,9 @@ def paired_ratio(ours: Sequence[float], peer: Sequence[float], better: str) -> f
     """Returns the median over the rounds of how many times better ours was than the peer in the same round.
 
     Args:
-        ours: A value a round.
-        peer: A value a round, as many.
-        better: "higher" or "lower": which values are good.
+        ours: One value per round.
+        peer: One value per round, as many.
+        better: "higher" or "lower".
     """
     pairs = zip(ours, peer, strict=True)
     return statistics.median(a / b if better == "higher" else b / a for a, b in pairs)

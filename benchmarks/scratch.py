@@ -18,29 +18,29 @@ from tiny_imagenet.archive.zip_archive import Archive
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_directory
 
-IMAGES_A_CLASS = 100  # in folders, for the peers
+IMAGES_PER_CLASS = 100  # in folders, for the peers
 
 
 class Scratch:
     """A folder of data to measure on.
 
     Args:
-        folder: What is there is used again.
-        tell: Told what is being made.
+        folder: Its content is used again by the next run.
+        log: Called with a line on each step of the preparation.
     """
 
-    def __init__(self, folder: Path, tell: Callable[[str], object]) -> None:
-        self.folder, self.tell = folder, tell
+    def __init__(self, folder: Path, log: Callable[[str], object]) -> None:
+        self.folder, self.log = folder, log
         folder.mkdir(parents=True, exist_ok=True)
         self.logs = folder / "logs"
         self.logs.mkdir(exist_ok=True)
 
     @cached_property
     def archive(self) -> Path:
-        """The archive: what TINY_IMAGENET_ARCHIVE names, or what `dvc repro` left.
+        """The archive: TINY_IMAGENET_ARCHIVE, or the output of stage fetch.
 
         Raises:
-            InputError: There is neither.
+            InputError: There is no such file.
         """
         path = Path(os.environ.get("TINY_IMAGENET_ARCHIVE") or ROOT / "data" / "archive.zip")
         if not path.exists():
@@ -49,7 +49,7 @@ class Scratch:
 
     @cached_property
     def data(self) -> Path:
-        """A project's data folder: the archive, and its records as the stage preprocess makes them."""
+        """The data folder of a project: the archive, and its records by stage preprocess."""
         data = self.folder / "data"
         data.mkdir(exist_ok=True)
         link = data / "archive.zip"
@@ -58,15 +58,15 @@ class Scratch:
             link.unlink(missing_ok=True)
             link.symlink_to(self.archive)
         if not (data / "records").exists():
-            self.tell("preparing the records")
+            self.log("preparing the records")
             shutil.copy(ROOT / "params.yaml", self.folder / "params.yaml")
             subprocess.run([sys.executable, ROOT / "stages" / "preprocess.py"], cwd=self.folder, check=True)
         return data
 
     def project(self, name: str, **training: Any) -> Path:
-        """Returns a folder in which stage train can run, with these values of `training` in its params.yaml.
+        """Returns a folder in which stage train can run, with changes of `training` in its params.yaml.
 
-        All projects share their data and their cache of decoded images.
+        All projects share the data and the cache of decoded images.
         """
         project, cache = self.folder / "projects" / name, self.folder / "decoded"
         project.mkdir(parents=True, exist_ok=True)
@@ -82,17 +82,17 @@ class Scratch:
 
     @cached_property
     def folders(self) -> Path:
-        """Train images as JPEG files in a folder a class, as the peers want them."""
-        target = self.folder / f"train-{IMAGES_A_CLASS}-a-class"
+        """Train images as JPEG files in one folder per class, for the peers."""
+        target = self.folder / f"train-{IMAGES_PER_CLASS}-per-class"
         if not target.exists():
-            self.tell("unpacking images for the peers")
+            self.log("unpacking images for the peers")
             with atomic_directory(target) as temporary, Archive(self.archive) as archive:
                 _unpack(archive, temporary)
         return target
 
 
 def adapted(params: dict[str, Any], training: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns params.yaml's content with a benchmark's `training`: one epoch, and no checkpoint in it."""
+    """Returns the parameters with changes of `training`, one epoch, and no checkpoint within it."""
     training = {"checkpoint_seconds": 1e6, **training}
     return {**params, "dataset": "tiny-imagenet-200", "epochs": 1, "training": {**params["training"], **training}}
 
@@ -101,7 +101,7 @@ def _unpack(archive: Archive, target: Path) -> None:
     taken: dict[str, int] = {}
     for name in archive.names:
         parts = name.split("/")
-        if parts[0] == "train" and parts[-1].endswith(".JPEG") and taken.get(parts[1], 0) < IMAGES_A_CLASS:
+        if parts[0] == "train" and parts[-1].endswith(".JPEG") and taken.get(parts[1], 0) < IMAGES_PER_CLASS:
             taken[parts[1]] = taken.get(parts[1], 0) + 1
             path = target / parts[1] / parts[-1]
             path.parent.mkdir(parents=True, exist_ok=True)

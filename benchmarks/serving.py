@@ -1,6 +1,6 @@
-"""A subject's own side: it makes itself ready once, then measures each time it is asked.
+"""The process of a subject: it prepares once, then measures on each request.
 
-Imports nothing but the standard library: the peers' environment has no pipeline in it.
+Imports the standard library only: the pipeline is not installed in the peers' environment.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-MARK = "benchmark:"  # a library may print what it likes; lines that begin so are ours
-SECONDS = 2.5  # that one measurement of a rate should last
+MARK = "benchmark:"  # starts the lines of a subject; libraries may print others
+SECONDS = 2.5  # duration of one measurement of a rate
 
 Figures = dict[str, Any]
 
 
 def serve(measure: Callable[[], Figures], **about: Any) -> None:
-    """Says what the subject is `about`, then answers each line on stdin with what `measure` returns."""
+    """Sends the facts `about` the subject, then answers each line on stdin with the figures of `measure`."""
     say(about)
     for _ in sys.stdin:
         say(measure())
@@ -30,13 +30,13 @@ def say(figures: Figures) -> None:
 
 
 def rate(step: Callable[[], object], images: int, *, warm: float = 0.0, seconds: float = SECONDS) -> Figures:
-    """Returns the images a second of a `step` that takes `images` of them.
+    """Returns the images per second of `step`.
 
     Args:
-        step: Called again and again, for `seconds`.
-        images: In a step.
-        warm: Seconds of calls that do not count, for what was made ahead while others were measured.
-        seconds: How long to measure.
+        step: Called repeatedly.
+        images: The images of one call.
+        warm: Seconds of calls that do not count, to use up data prefetched while other subjects were measured.
+        seconds: The duration of the measurement.
     """
     began = time.perf_counter()
     step()

@@ -1,4 +1,4 @@
-"""Subjects: what is measured, each in a process of its own, asked in turn."""
+"""Subjects: each is measured in its own process, on request."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 
 
 class NotMeasured(Exception):
-    """A subject could not be had; says why, in a line."""
+    """A subject cannot be measured; the message is one line."""
 
 
 class Subject:
-    """A process that measures when asked.
+    """A process that measures on request.
 
     Args:
-        name: As the results call it.
+        name: Its name in the results.
         module: Run with `python -m`, in the root of the repository.
         arguments: Its command line.
+        logs: The folder of its log, which holds stderr.
         python: The interpreter.
-        cpus: The cores it may use; None: all. Set before anything counts them.
-        fresh: Whether each measurement is a process of its own, for what happens once in a process.
-        logs: The folder for what it writes on stderr.
+        cpus: The cores that it may use, set before the process starts; None: all.
+        fresh: Whether each measurement starts a new process, for what happens once per process.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Subject:
 
     def _start(self) -> None:
         if not self.python.exists():
-            raise NotMeasured(f"{self.python.parents[1].name} is not there: run `make bench`")
+            raise NotMeasured(f"{self.python.parents[1].name} not found: run `make bench`")
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
                 self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT,
@@ -101,7 +101,7 @@ class Subject:
         if self._process is not None:
             assert self._process.stdin is not None
             assert self._process.stdout is not None
-            with contextlib.suppress(OSError):  # it has ended by itself, and the pipe with it
+            with contextlib.suppress(OSError):  # the process has ended, and closed the pipe
                 self._process.stdin.close()
             try:
                 self._process.wait(10)

@@ -1,4 +1,4 @@
-"""The results as a table for people."""
+"""The results as a table in Markdown."""
 
 from __future__ import annotations
 
@@ -13,17 +13,22 @@ BEGIN, END = "<!-- table: made by `make bench` from results.json -->", "<!-- /ta
 def make_table(rows: Sequence[Row]) -> str:
     """Returns the table in Markdown."""
     lines = [
-        "| row | ours | goal | met | beside it: value, and how many times better ours is |",
+        "| row | ours | goal | met | peers: value, and how many times better ours is |",
         "| :-- | --: | --: | :-: | :-- |",
     ]
-    return "\n".join([*lines, *map(make_line, rows)])
+    return "\n".join([*lines, *(line for row in rows for line in make_lines(row))])
 
 
-def make_line(row: Row) -> str:
-    """Returns a row's line of the table."""
+def make_lines(row: Row) -> list[str]:
+    """Returns the lines of a row: one for ours with its goal, and one for each peer with a goal."""
     goal = "" if row.goal is None else f"{'≥' if row.better == 'higher' else '≤'} {_number(row.goal)}"
     peers = "; ".join(_peer(name, peer) for name, peer in row.peers.items())
-    return f"| {row.row} | {_ours(row)} | {goal} | {_MET[row.met]} | {peers} |"
+    ratios = [
+        f"| {row.row}, compared with {name} | {peer['ratio']:.2f} × | ≥ {peer['goal']:g} | {_MET[peer['met']]} | |"
+        for name, peer in row.peers.items()
+        if "goal" in peer
+    ]
+    return [f"| {row.row} | {_ours(row)} | {goal} | {_MET[row.met]} | {peers} |", *ratios]
 
 
 _MET = {True: "yes", False: "**no**", None: ""}
@@ -38,8 +43,7 @@ def _ours(row: Row) -> str:
 def _peer(name: str, peer: dict[str, object]) -> str:
     if peer["value"] is None:
         return f"{name}: not measured ({peer['not measured']})"
-    goal = f" (goal {peer['goal']:g} ×: {'met' if peer['met'] else '**not met**'})" if "goal" in peer else ""
-    return f"{name}: {_number(peer['value'])}, {peer['ratio']:.2f} ×{goal}"
+    return f"{name}: {_number(peer['value'])}, {peer['ratio']:.2f} ×"
 
 
 def _number(value: object) -> str:
@@ -48,21 +52,21 @@ def _number(value: object) -> str:
 
 
 def describe_conditions(rows: Sequence[Row]) -> str:
-    """Returns lines on the machines, versions and dates of the rows."""
-    told: dict[str, list[str]] = {}
+    """Returns the dates, machines and versions of the rows, one line for each set of equal ones."""
+    conditions: dict[str, list[str]] = {}
     for row in rows:
         machine = row.machine
         versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-        told.setdefault(
+        conditions.setdefault(
             f"{row.date[:10]}, {machine['cores']} cores of {machine['cpu']}, {machine['memory_gb']} GB, "
             f"{machine['system']}, Python {machine['python']}, {versions}",
             [],
         ).append(row.theme)
-    return "\n".join(f"- {', '.join(dict.fromkeys(themes))}: {line}" for line, themes in told.items())
+    return "\n".join(f"- {', '.join(dict.fromkeys(themes))}: {line}" for line, themes in conditions.items())
 
 
 def update_page(page: Path, rows: Sequence[Row]) -> None:
-    """Puts the table between its marks in a page; the prose around it stays."""
+    """Replaces the table between its marks in a page."""
     text = page.read_text(encoding="utf-8")
     head, rest = text.split(BEGIN)
     tail = rest.split(END)[1]

@@ -1,1 +1,1 @@
-"""Ours: the pipeline's own code, served as subjects."""
+"""The subjects that run the pipeline's own code."""

@@ -1,4 +1,4 @@
-"""Stage train as it is, in a project of the benchmark, halted where there is something to measure."""
+"""The unchanged stage train, in a project of the benchmark, interrupted at the point of the measurement."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ ROOT = Path(__file__).parents[2]
 
 
 class _Built(Exception):
-    """Carries the trainer out of the stage."""
+    """Ends the stage as soon as the trainer is built, and carries it."""
 
 
 def enter(project: str) -> ModuleType:
-    """Makes a project the working directory and returns its stage train."""
+    """Changes to the folder of a project and returns the module of stage train."""
     os.environ.pop("DVC_ROOT", None)
     os.environ.pop("MLFLOW_TRACKING_URI", None)
     os.chdir(project)
@@ -29,16 +29,16 @@ def enter(project: str) -> ModuleType:
 
 
 def trainer_of(project: str, model: str) -> Any:
-    """Returns the trainer that the stage builds, images loaded, before anything is tracked or trained."""
+    """Returns the trainer that the stage builds, before it tracks or trains anything."""
     stage = enter(project)
     from tiny_imagenet.training import experiment
 
     build = experiment.build_trainer
 
-    def build_and_leave(*args: Any, **kwargs: Any) -> None:
+    def build_and_raise(*args: Any, **kwargs: Any) -> None:
         raise _Built(build(*args, **kwargs))
 
-    experiment.build_trainer = build_and_leave  # type: ignore[assignment]
+    experiment.build_trainer = build_and_raise  # type: ignore[assignment]
     try:
         stage.main(model)
     except _Built as built:

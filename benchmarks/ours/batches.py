@@ -1,4 +1,4 @@
-"""Input alone: augmented batches by `input_pipeline.make_batch`, from the decoded cache. PROJECT."""
+"""Input only: augmented batches by `augmentation.batch.make_batch`, from the decoded cache. Arguments: PROJECT."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ import sys
 from benchmarks.ours._stage import trainer_of
 from benchmarks.serving import rate, serve
 
-BATCHES = 20  # made by one call, as the loop does it: TensorFlow makes some of them at once
+BATCHES = 20  # per call, as in the loop; TensorFlow computes several of them in parallel
 
 
 def main(project: str) -> None:
     trainer = trainer_of(project, "logistic_regression")
     import tensorflow as tf
 
-    from tiny_imagenet.augmentation.batch import make_batch
+    from tiny_imagenet.augmentation.batch import Selection, StepKey, make_batch
     from tiny_imagenet.training.batch_source import epoch_order
 
-    settings, size = trainer.settings, trainer.recipe.batch_size
-    trainer.feed.begin(epoch_order(settings.seed, 0, trainer.num_images), 0)
-    group = trainer.feed.take(1)
+    settings, size = trainer.settings, trainer.settings.batch_size
+    trainer.source.start_epoch(epoch_order(settings.seed, 0, trainer.num_images), 0)
+    epoch = trainer.source.next_batches(1)  # holds all images and the order of the whole epoch
+    zero = tf.constant(0)
 
     @tf.function
     def batches(first: tf.Tensor) -> tf.Tensor:
-        read = 0.0  # a number of each batch: nothing is left out
+        total = 0.0  # of one value of each batch, so that TensorFlow must compute every batch
         for i in tf.range(BATCHES):
             step = first + i
-            images, *_ = make_batch(
-                group.images, group.labels, tf.slice(group.order, [step * size], [size]),
-                seed=settings.seed, step=step, epoch=tf.constant(0), part=tf.constant(0), num_parts=1,
-                settings=trainer.take.augmentation,
-            )  # fmt: skip
-            read += images[0, 0, 0, 0]
-        return read
+            selection = Selection(*(tf.slice(each, [step * size], [size]) for each in epoch.selection))
+            key = StepKey(settings.seed, step, zero, zero, 1)
+            total += make_batch(epoch.source, selection, key, settings.augmentation).images[0, 0, 0, 0]
+        return total
 
     first = 0
 

@@ -1,4 +1,7 @@
-"""The peak memory of stage train, its epoch cut to a few steps: loading, steps, val, saving, MLflow. PROJECT MODEL."""
+"""Peak memory of stage train with an epoch of a few steps. Arguments: PROJECT MODEL.
+
+Includes loading, steps, validation, saving and MLflow.
+"""
 
 from __future__ import annotations
 
@@ -23,31 +26,31 @@ def main(project: str, model: str) -> None:
         from tiny_imagenet.distribute import devices  # noqa: F401
         from tiny_imagenet.training.loop import Trainer
 
-        begin, decoded = Trainer.__init__, {}
+        init, decoded = Trainer.__init__, {}
 
-        def begin_short(self: Trainer, *args: Any, **kwargs: Any) -> None:
-            begin(self, *args, **kwargs)
+        def init_with_few_steps(self: Trainer, model: Any, strategy: Any, splits: Any, *rest: Any) -> None:
+            init(self, model, strategy, splits, *rest)
             self.steps_per_epoch = STEPS
-            decoded["bytes"] = sum(images.images.nbytes for images in args[2:4])
-            for images in args[2:4]:
-                images.images.max()  # an epoch reads them all: whatever is mapped is now resident
+            decoded["bytes"] = sum(split.images.nbytes for split in splits)
+            for split in splits:
+                split.images.max()  # makes every mapped page resident, as a whole epoch does
 
-        Trainer.__init__ = begin_short  # type: ignore[method-assign]
-        own = Anonymous()
+        Trainer.__init__ = init_with_few_steps  # type: ignore[method-assign]
+        anonymous = AnonymousMemory()
         stage.main(model)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
         return {
             "peak_gb": peak / 1e9,
             "decoded_gb": decoded["bytes"] / 1e9,
             "more_gb": (peak - decoded["bytes"]) / 1e9,
-            "anonymous_gb": own.peak / 1e9,
+            "anonymous_gb": anonymous.peak / 1e9,
         }
 
     serve(measure)
 
 
-class Anonymous:
-    """Watches this process' anonymous memory: what is neither a mapped file's nor a library's."""
+class AnonymousMemory:
+    """Records the peak of this process' anonymous memory: without mapped files and libraries."""
 
     def __init__(self) -> None:
         self.peak = 0.0

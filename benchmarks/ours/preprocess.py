@@ -1,4 +1,4 @@
-"""Stage preprocess on a whole archive, as a command: from its start to its end. ARCHIVE PARAMS SCRATCH."""
+"""Stage preprocess on a whole archive, as a command. Arguments: ARCHIVE PARAMS SCRATCH."""
 
 from __future__ import annotations
 

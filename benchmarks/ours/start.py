@@ -1,4 +1,4 @@
-"""From the start of the process to the end of the first step of stage train. PROJECT MODEL."""
+"""Time from the start of the process to the end of the first step of stage train. Arguments: PROJECT MODEL."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ def main(project: str, model: str) -> None:
     def measure() -> None:
         stage = enter(project)
         began = time.time()
-        from tiny_imagenet.distribute import devices  # noqa: F401 (imports TensorFlow as the stage will)
+        from tiny_imagenet.distribute import devices  # noqa: F401 (imports TensorFlow as the stage does)
 
         imported = time.time() - began
         from tiny_imagenet.training.loop import Trainer
 
         run = Trainer.run
 
-        def run_one_step(self: Trainer, about: Any, **calls: Any) -> Any:
+        def run_one_step(self: Trainer, metadata: Any, **callbacks: Any) -> Any:
             def on_steps(_count: int) -> None:
                 total = time.time() - psutil.Process().create_time()
                 say({"seconds": total - imported, "total_seconds": total, "tensorflow_import_seconds": imported})
-                os._exit(0)  # no end of a run, no model
+                os._exit(0)  # without ending the run or saving a model
 
-            return run(self, about, **{**calls, "on_steps": on_steps})
+            return run(self, metadata, **{**callbacks, "on_steps": on_steps})
 
         Trainer.run = run_one_step  # type: ignore[method-assign]
         stage.main(model)

@@ -16,7 +16,7 @@ BASELINE = {"dropout": 0.0, "l2": 0.0}
 
 
 def compiled(name: str, **options: Any) -> keras.Model:
-    """Builds one of the report's models and compiles it with plain SGD, as the guides do."""
+    """Builds one of the report's models and compiles it with plain SGD, as in the guides."""
     regularized = RECIPE if name in ("vgg", "simple_cnn") else BASELINE
     model = build_model(name, image_size=64, num_classes=200, seed=1, **regularized)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -25,7 +25,7 @@ def compiled(name: str, **options: Any) -> keras.Model:
 
 
 class Clock(keras.callbacks.Callback):
-    """Times the batches after the first few, and ends the training when it has seen enough."""
+    """Times the batches after the first few, and ends the training after some seconds."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Keras' way from folders of JPEGs to augmented batches, on tf.data."""
+"""Keras' input pipeline on tf.data, from folders of JPEGs to augmented batches."""
 
 import keras
 import tensorflow as tf
@@ -7,7 +7,7 @@ BATCH = 100
 
 
 def augmented(folder: str) -> tf.data.Dataset:
-    """Returns the recipe's ranges in Keras' layers, mapped in parallel as its guide advises.
+    """Returns Keras' augmentation layers with the ranges of the recipe, mapped in parallel as in its guide.
 
     `RandomBrightness` adds where the recipe multiplies; it costs the same.
     """

@@ -1,4 +1,4 @@
-"""A dataset of tensorflow-datasets; it cannot be defined in the script that runs it."""
+"""A tensorflow-datasets builder, in a module of its own because a script's main module cannot define one."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import tensorflow_datasets as tfds
 
 
 class FolderOfClasses(tfds.core.GeneratorBasedBuilder):
-    """JPEG files in a folder a class."""
+    """JPEG files in one folder per class."""
 
     VERSION = tfds.core.Version("1.0.0")
     folder: Path

@@ -1,4 +1,4 @@
-"""Input alone: Keras' old `ImageDataGenerator.flow_from_directory`, as the report of 2018 used it. FOLDER."""
+"""Input only: Keras' `ImageDataGenerator.flow_from_directory`, as in the report of 2018. Arguments: FOLDER."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Keras `fit` on arrays in memory: the same model, as a user writes it. MODEL JIT: "auto" (Keras' choice) or "off"."""
+"""Keras `fit` on arrays in memory with the same model. Arguments: MODEL JIT ("auto", Keras' choice, or "off")."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Keras `fit` on `image_dataset_from_directory` and Keras' augmentation layers. MODEL FOLDER."""
+"""Keras `fit` on `image_dataset_from_directory` and Keras' augmentation layers. Arguments: MODEL FOLDER."""
 
 import sys
 

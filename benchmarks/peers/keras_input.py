@@ -1,4 +1,4 @@
-"""Input alone: `image_dataset_from_directory` and Keras' augmentation layers on tf.data. FOLDER."""
+"""Input only: `image_dataset_from_directory` and Keras' augmentation layers on tf.data. Arguments: FOLDER."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The machine's own rate: a float32 product of two square matrices, in TensorFlow."""
+"""The rate of the machine: a float32 product of two square matrices in TensorFlow."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Input alone: a PyTorch DataLoader on folders, a worker a core, with torchvision's augmentation. FOLDER."""
+"""Input only: a PyTorch DataLoader on folders, one worker per core, torchvision's augmentation. Arguments: FOLDER."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""The training step of the same architecture in PyTorch, channels last, on a batch in memory. MODEL."""
+"""The training step of the same architecture in PyTorch, channels last, on a batch in memory. Arguments: MODEL."""
 
 import sys
 

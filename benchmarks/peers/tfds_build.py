@@ -1,4 +1,4 @@
-"""A builder of tensorflow-datasets over the same folder, as `tfds build` runs it. FOLDER SCRATCH."""
+"""A tensorflow-datasets builder on the same folder, as run by `tfds build`. Arguments: FOLDER SCRATCH."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""The loop of TensorFlow's guide to TFRecords: file by file, one process. FOLDER SCRATCH and "decode" or "copy"."""
+"""The loop of TensorFlow's TFRecord guide, in one process. Arguments: FOLDER SCRATCH "decode" or "copy"."""
 
 import sys
 import time

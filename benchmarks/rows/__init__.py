@@ -1,4 +1,4 @@
-"""The rows, a theme a file: each has `measure(bench)`, which returns the theme's rows."""
+"""The rows, one module per theme: its `measure(bench)` returns the rows of the theme."""
 
 from benchmarks.rows import determinism, epoch, input_alone, memory, preprocess, start, step
 

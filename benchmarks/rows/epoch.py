@@ -1,4 +1,4 @@
-"""An epoch's steps with input and full augmentation, beside the bare step."""
+"""The steps of an epoch with input and full augmentation, relative to the bare step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _measure(bench: Bench, model: str) -> Row:
         peer_goals={PEER: PEER_GOAL},
         details={
             "images_per_second": {one.name: one["images_per_second"] for one in series.values()},
-            "part": "the first steps of an epoch, for some seconds a round; no validation",
+            "part": "the first steps of an epoch, for some seconds per round, without validation",
             "failed": failed,
         },
     )

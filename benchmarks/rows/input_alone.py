@@ -1,4 +1,4 @@
-"""Input alone, with full augmentation: on one core and on all."""
+"""Input only, with full augmentation, on one core and on all cores."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def _measure(bench: Bench, where: str, cpus: tuple[int, ...] | None) -> Row:
         goal=GOAL * (1 if cpus else os.cpu_count() or 1),
         peers={name: peer.missing or peer["images_per_second"] for name, peer in series.items()},
         peer_goals={GENERATOR: GENERATOR_GOAL},
-        details={"aspired": 2 * GOAL if cpus else None, "failed": ours.missing},
+        details={"target": 2 * GOAL if cpus else None, "failed": ours.missing},
     )

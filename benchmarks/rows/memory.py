@@ -1,4 +1,4 @@
-"""The peak memory of stage train beyond the decoded images themselves."""
+"""The peak memory of stage train, without the decoded images themselves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ STREAMING_GB = 0.25
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Measures vgg with the images in memory, and read from disk as they are needed."""
+    """Measures vgg with the images in memory, and with images read from disk."""
     yield _measure(bench, "memory, images held", bench.scratch.project("memory"), counted=True)
     streaming = bench.scratch.project("streaming", memory_gb=STREAMING_GB)
     yield _measure(bench, "memory, images from disk", streaming, counted=False)

@@ -1,4 +1,4 @@
-"""The whole archive to checked, hashed shards."""
+"""Preprocessing of the whole archive to checked, hashed shards."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ GOAL_SECONDS = 20.0
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Measures ours on the whole archive, the peers on the images in folders, scaled to as many."""
+    """Measures ours on the whole archive, and the peers on images in folders, scaled to the same number."""
     scratch = bench.scratch
-    room = scratch.folder
+    folder = scratch.folder
     subjects = [
-        bench.subject("ours", "ours.preprocess", scratch.archive, ROOT / "params.yaml", room),
-        bench.subject("TensorFlow's guide", "peers.tfrecord_guide", scratch.folders, room, "decode"),
-        bench.subject("TensorFlow's guide, nothing decoded", "peers.tfrecord_guide", scratch.folders, room, "copy"),
-        bench.subject("tensorflow-datasets", "peers.tfds_build", scratch.folders, room, theirs=True),
+        bench.subject("ours", "ours.preprocess", scratch.archive, ROOT / "params.yaml", folder),
+        bench.subject("TensorFlow's guide", "peers.tfrecord_guide", scratch.folders, folder, "decode"),
+        bench.subject("TensorFlow's guide, nothing decoded", "peers.tfrecord_guide", scratch.folders, folder, "copy"),
+        bench.subject("tensorflow-datasets", "peers.tfds_build", scratch.folders, folder, theirs=True),
     ]
     series = bench.take_turns("preprocess", subjects, ROUNDS)
     ours = series.pop("ours")
@@ -39,7 +39,7 @@ def measure(bench: Bench) -> Iterator[Row]:
         details={
             "images": images,
             "seconds_for_110000_images": [110_000 / rate for rate in ours["images_per_second"]],
-            "peers": "on 20,000 images already unpacked to folders, scaled to as many as ours",
+            "peers": "on 20,000 images already unpacked to folders, scaled to the number of ours",
             "failed": ours.missing,
         },
     )

@@ -1,4 +1,4 @@
-"""From the start of stage train to the end of its first step, the images decoded before."""
+"""Time from the start of stage train to the end of its first step, with decoded images in the cache."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GOAL_SECONDS = 10.0
 
 
 def measure(bench: Bench) -> Iterator[Row]:
-    """Measures vgg, after one start that is not counted (it makes the cache and the MLflow store)."""
+    """Measures vgg, after one start that does not count: it creates the cache and the MLflow store."""
     subject = bench.subject("ours", "ours.start", bench.scratch.project("start"), "vgg", fresh=True)
     ours = bench.take_turns("start", [subject], ROUNDS, first=1)["ours"]
     yield make_row(

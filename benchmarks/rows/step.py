@@ -1,4 +1,4 @@
-"""The bare training step: no input, one batch again and again."""
+"""The bare training step: the same batch in each step, without input."""
 
 from __future__ import annotations
 
@@ -55,6 +55,6 @@ def _shares(one: Series, flops: float, product: Series) -> list[float] | str:
     if one.missing or product.missing:
         return one.missing or f"no matrix product: {product.missing}"
     before, after = product["gflop_per_second"][::2], product["gflop_per_second"][1::2]
-    ceilings = map(max, before, after)  # the better of the two: a disturbed one must not flatter
+    ceilings = map(max, before, after)  # the higher of the two, since a disturbed measurement would be too low
     pairs = zip(one["images_per_second"], ceilings, strict=True)
     return [100 * rate * flops / 1e9 / ceiling for rate, ceiling in pairs]

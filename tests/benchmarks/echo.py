@@ -1,4 +1,4 @@
-"""A subject for the tests: counts its measurements, talks in between, or fails when told to."""
+"""A subject for the tests: counts its measurements, prints lines of its own, or fails on request."""
 
 import os
 import sys

@@ -2,7 +2,7 @@ import pytest
 from benchmarks.plot import draw
 from benchmarks.results import load_rows, make_row, merge, write_rows
 from benchmarks.scratch import adapted
-from benchmarks.table import BEGIN, END, make_table, update_page
+from benchmarks.table import BEGIN, END, make_lines, update_page
 
 MACHINE = {
     "cores": 2,
@@ -36,19 +36,26 @@ def test_a_goal_is_met_by_the_median(ours, goal, better, met):
 
 
 @pytest.mark.parametrize(("peer", "met"), [([40.0, 45.0, 42.0], True), ([60.0, 60.0, 60.0], False)])
-def test_a_row_is_met_when_its_peers_goals_are(peer, met):
+def test_the_goal_for_a_ratio_is_a_row_of_its_own(peer, met):
     made = row(peers={"peer": peer}, peer_goals={"peer": 1.5})
-    assert made.peers["peer"]["met"] is made.met is met
+    assert made.peers["peer"]["met"] is met
+    assert made.met is True  # by its own goal
+    ours, ratio = make_lines(made)
+    assert ours.startswith("| row of step | 85 % (80 to 90) | ≥ 80 | yes | peer: ")
+    assert "goal" not in ours
+    verdict = "yes" if met else "**no**"
+    assert ratio == f"| row of step, compared with peer | {made.peers['peer']['ratio']:.2f} × | ≥ 1.5 | {verdict} | |"
 
 
-def test_a_peer_that_could_not_be_had_says_so_and_decides_nothing():
+def test_a_peer_that_was_not_measured_has_no_goal():
     made = row(peers={"peer": "no such module"}, peer_goals={"peer": 2.0})
     assert made.peers["peer"] == {"value": None, "ratio": None, "not measured": "no such module"}
     assert made.met is True
-    assert "peer: not measured (no such module)" in make_table([made])
+    (line,) = make_lines(made)
+    assert "peer: not measured (no such module)" in line
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_written_rows_are_read_back(tmp_path):
     rows = [row(peers={"peer": [1.0, 2.0, 3.0]}), row("input", goal=None)]
     write_rows(tmp_path / "results.json", rows)
     assert load_rows(tmp_path / "results.json") == rows
@@ -60,7 +67,7 @@ def test_merging_replaces_a_theme_and_keeps_the_order():
     assert [one.ours for one in merge(old, new, ["step", "epoch", "input"])] == [1.0, 5.0, 4.0]
 
 
-def test_the_page_keeps_its_prose(tmp_path):
+def test_the_page_keeps_the_text_around_the_table(tmp_path):
     page = tmp_path / "README.md"
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     update_page(page, [row()])
@@ -72,7 +79,7 @@ def test_the_page_keeps_its_prose(tmp_path):
     assert "old" not in text
 
 
-def test_the_picture_is_the_same_for_the_same_results(tmp_path):
+def test_equal_results_give_equal_plots(tmp_path):
     rows = [row(peers={"peer": [40.0, 45.0, 42.0], "absent": "why"}, peer_goals={"peer": 1.5})]
     for name in ("a.svg", "b.svg"):
         draw(tmp_path / name, rows)

@@ -37,7 +37,7 @@ def test_the_full_size_need_not_be_a_multiple_of_the_increment() -> None:
 
 
 def test_fractions_above_one_together_are_refused() -> None:
-    with pytest.raises(ValueError, match="more than the training"):
+    with pytest.raises(ValueError, match="delay_fraction \\+ finetune_fraction must be at most 1"):
         recipe(4, **resizing(delay_fraction=0.8))
 
 
