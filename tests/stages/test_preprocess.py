@@ -66,7 +66,7 @@ def wait_for_worker(process: subprocess.Popen[str]) -> psutil.Process:
 
 def assert_untouched(directory: Path) -> None:
     assert [path.name for path in (directory / "data" / "records").iterdir()] == ["former"]
-    assert not (directory / "metrics").exists()
+    assert not (directory / "reports").exists()
 
 
 def test_three_workers_write_the_same_bytes_as_one_process(
@@ -90,7 +90,7 @@ def test_three_workers_write_the_same_bytes_as_one_process(
     listed = {shard.name for content in manifest.splits.values() for shard in content.shards}
     assert {path.name for path in records.iterdir()} == listed | {"manifest.json"}
     assert sorted(path.name for path in (workspace / "data").iterdir()) == ["archive.zip", "records"]
-    report = json.loads((workspace / "metrics" / "data.json").read_text())
+    report = json.loads((workspace / "reports" / "data.json").read_text())
     assert report["splits"]["holdout"]["images_per_class"]["max"] == 2
     assert report["train_mean"] == list(manifest.train_mean)
 
