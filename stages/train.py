@@ -13,7 +13,7 @@ from tiny_imagenet.core.process import StopRequest, stage_process
 from tiny_imagenet.core.progress import TrainingProgress
 from tiny_imagenet.core.run_record import RunRecord
 from tiny_imagenet.core.schema import ModelSettings, Params
-from tiny_imagenet.dataset.manifest import MANIFEST, load_manifest
+from tiny_imagenet.dataset.manifest import MANIFEST, Manifest, load_manifest
 
 if TYPE_CHECKING:
     from tiny_imagenet.tracking.runs import TrackedRun
@@ -26,11 +26,11 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))  # the main checkout, also for an e
 def main(name: str) -> None:
     """Trains a model of params.yaml; resumes from the checkpoint of an interrupted run with the same inputs."""
     params = load_params()
-    load_manifest(RECORDS)  # an error in the records is reported before the import of TensorFlow
-    train(params, params.model(name))
+    manifest = load_manifest(RECORDS)  # an error in the records is reported before the import of TensorFlow
+    train(params, params.model(name), manifest)
 
 
-def train(params: Params, settings: ModelSettings) -> None:
+def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
     """Trains on all devices; of several workers, only the chief tracks the run and writes the outputs."""
     from tiny_imagenet.distribute import devices  # before TensorFlow: it sets environment variables for it
 
@@ -53,7 +53,7 @@ def train(params: Params, settings: ModelSettings) -> None:
             with TrackedRun(ROOT, record, stage=f"train@{name}", run_id=saved.get("run_id")) as run:
                 run.log_inputs(RECORDS)
                 run_epochs(trainer, run, stop, resumed=bool(saved))
-                write_results(trainer, record, run.run_id, MODELS / name, METRICS / name)
+                write_results(trainer, record, run.run_id, manifest, MODELS / name, METRICS / name)
                 run.log_model(trainer.model, trainer.image_size)
             trainer.store.remove()
         else:

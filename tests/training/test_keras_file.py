@@ -16,16 +16,22 @@ import numpy as np
 import pytest
 from tests.support.tiny_records import REPOSITORY
 
+from tiny_imagenet.dataset.classes import Class
+from tiny_imagenet.dataset.model_info import MEMBER, ModelInfo, read_model_info
 from tiny_imagenet.training.keras_file import DATE, DATE_SAVED, save_model
 
+CLASSES = (Class("n1", "caf\u00e9"), Class("n2", "cup, mug"), Class("n3", "jar"))
+INFO = ModelInfo(model="cnn", dataset="cups", image_size=8, classes=CLASSES, flip_tta=True)
 PLAIN, MIXED = "float32", "mixed_bfloat16"
 CODE = """
 import sys
 from pathlib import Path
-from tests.training.test_keras_file import trained_model
+from tests.training.test_keras_file import INFO, trained_model
+from tiny_imagenet.dataset.classes import Class
+from tiny_imagenet.dataset.model_info import MEMBER, ModelInfo, read_model_info
 from tiny_imagenet.training.keras_file import save_model
 
-save_model(trained_model(sys.argv[1]), Path(sys.argv[2]))
+save_model(trained_model(sys.argv[1]), INFO, Path(sys.argv[2]))
 """
 
 
@@ -68,7 +74,7 @@ def test_equal_trainings_in_two_processes_give_equal_bytes(tmp_path: Path, polic
 @pytest.mark.parametrize("policy", [PLAIN, MIXED])
 def test_plain_keras_loads_the_file_and_predicts_the_same(tmp_path: Path, policy: str) -> None:
     model, path = trained_model(policy), tmp_path / "model.keras"
-    save_model(model, path)
+    save_model(model, INFO, path)
     loaded = keras.saving.load_model(path)
     assert np.array_equal(loaded.predict(sample_images(), verbose=0), model.predict(sample_images(), verbose=0))
     kinds, loaded_kinds = (
@@ -79,16 +85,17 @@ def test_plain_keras_loads_the_file_and_predicts_the_same(tmp_path: Path, policy
         assert np.array_equal(ours, theirs)
     assert [float(loss) for loss in loaded.losses] == [float(loss) for loss in model.losses]
     assert [path.name for path in tmp_path.iterdir()] == ["model.keras"]
+    assert read_model_info(path) == INFO
 
 
 def test_the_file_does_not_hold_the_date(tmp_path: Path) -> None:
     model, path = trained_model(PLAIN), tmp_path / "model.keras"
-    save_model(model, path)
+    save_model(model, INFO, path)
     today = datetime.date.today().isoformat()
     with zipfile.ZipFile(path) as file:
         assert {info.date_time for info in file.infolist()} == {DATE}
         content = {name: file.read(name) for name in file.namelist()}
-    assert sorted(content) == ["config.json", "metadata.json", "model.weights.h5"]
+    assert sorted(content) == ["config.json", "metadata.json", "model.weights.h5", MEMBER]
     assert not any(today.encode() in data for data in content.values())
     assert json.loads(content["metadata.json"])["date_saved"] == DATE_SAVED
     assert json.loads(content["metadata.json"])["keras_version"] == keras.__version__
@@ -98,7 +105,7 @@ def test_shared_objects_stay_shared(tmp_path: Path) -> None:
     """The file differs from Keras' own in the ids alone: addresses there, 1, 2 ... in order of appearance here."""
     model = trained_model(PLAIN)
     model.save(tmp_path / "keras.keras")
-    save_model(model, tmp_path / "ours.keras")
+    save_model(model, INFO, tmp_path / "ours.keras")
     theirs, ours = (read_config(tmp_path / name) for name in ("keras.keras", "ours.keras"))
     addresses, numbers = (
         [node.pop("shared_object_id") for node in nodes(config) if "shared_object_id" in node]
@@ -118,7 +125,7 @@ def test_a_failed_save_leaves_no_file(tmp_path: Path, monkeypatch: pytest.Monkey
     model = trained_model(PLAIN)
     monkeypatch.setattr(keras.Model, "save", save_partly)
     with pytest.raises(OSError, match="No space left"):
-        save_model(model, tmp_path / "model.keras")
+        save_model(model, INFO, tmp_path / "model.keras")
     assert not list(tmp_path.iterdir())
 
 

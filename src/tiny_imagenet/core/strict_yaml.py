@@ -48,13 +48,23 @@ def load_json(kind: type[T], path: Path, todo: str) -> T:
         InputError: The file is missing or invalid; `todo` is the remedy.
     """
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        return parse_json(kind, path.read_bytes(), path, todo)
     except OSError as error:
-        what = error.strerror or str(error)
+        raise InputError(path, error.strerror or str(error), todo) from None
+
+
+def parse_json(kind: type[T], content: bytes, where: object, todo: str) -> T:
+    """Returns JSON as an instance of a pydantic model.
+
+    Raises:
+        InputError: It is invalid; names `where`, and `todo` is the remedy.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(content)
     except ValidationError as error:
         problem = error.errors()[0]
-        what = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}".lstrip(": ")
-    raise InputError(path, what, todo)
+    what = f"{'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}".lstrip(": ")
+    raise InputError(where, what, todo)
 
 
 def _as_input_error(kind: Any, error: ValidationError, where: str) -> InputError:

@@ -16,6 +16,7 @@ from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_j
 from tiny_imagenet.core.run_record import RunFile, RunRecord, TrainingRecord
 from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.dataset.manifest import Manifest, load_manifest
+from tiny_imagenet.dataset.model_info import ModelInfo
 from tiny_imagenet.distribute import cluster
 from tiny_imagenet.images.decoding import load_images
 from tiny_imagenet.models.layers.blocks import BACKBONE
@@ -104,13 +105,16 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def write_results(trainer: Trainer, run: RunRecord, run_id: str, models: Path, metrics: Path) -> None:
+def write_results(
+    trainer: Trainer, run: RunRecord, run_id: str, manifest: Manifest, models: Path, metrics: Path
+) -> None:
     """Writes the files of a finished training.
 
     Args:
         trainer: After its last epoch.
         run: The record of the training.
         run_id: The MLflow run.
+        manifest: Of the records.
         models: The folder of model.keras and run.json.
         metrics: The folder of history.csv, training.json and architecture.json.
     """
@@ -129,10 +133,20 @@ def write_results(trainer: Trainer, run: RunRecord, run_id: str, models: Path, m
     write_json(metrics / "training.json", record.model_dump(mode="json", exclude={"train_seconds"}))
     write_json(metrics / "architecture.json", summary)
     with atomic_write(path) as temporary:
-        save_model(trainer.model, temporary)
+        save_model(trainer.model, _model_info(run, manifest), temporary)
     seconds = sum(row["seconds"] for row in history)
     file = RunFile(run_id=run_id, experiment=run.dataset, model_sha256=sha256_of(path), train_seconds=seconds)
     write_json(models / "run.json", file.model_dump())
+
+
+def _model_info(run: RunRecord, manifest: Manifest) -> ModelInfo:
+    return ModelInfo(
+        model=run.model,
+        dataset=manifest.dataset,
+        image_size=manifest.image_size,
+        classes=manifest.classes,
+        flip_tta=run.flip_tta,
+    )
 
 
 def _train_flops(model: keras.Model, epoch: EpochSettings) -> int:

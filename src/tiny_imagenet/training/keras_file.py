@@ -9,15 +9,18 @@ from typing import Any
 
 import keras
 
+from tiny_imagenet.dataset.model_info import MEMBER, ModelInfo
+
 DATE = (1980, 1, 1, 0, 0, 0)  # of each member; the earliest date of the zip format
 DATE_SAVED = "1980-01-01@00:00:00"  # in Keras' format
 
 
-def save_model(model: keras.Model, path: Path) -> None:
-    """Saves a model in Keras' format, with a fixed date and with numbers in place of object addresses.
+def save_model(model: keras.Model, info: ModelInfo, path: Path) -> None:
+    """Saves a model in Keras' format, with a fixed date, with numbers in place of object addresses, and with its facts.
 
     Args:
         model: Any Keras model.
+        info: The facts, which `read_model_info` reads.
         path: Ends in `.keras`; `keras.saving.load_model` reads the file.
     """
     raw = path.with_name(f".raw-{path.name}")
@@ -25,11 +28,16 @@ def save_model(model: keras.Model, path: Path) -> None:
         model.save(raw)
         with zipfile.ZipFile(raw) as source, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as target:
             for name in sorted(source.namelist()):
-                info = zipfile.ZipInfo(name, DATE)
-                info.external_attr = 0o644 << 16
-                target.writestr(info, _normalized(name, source.read(name)))
+                target.writestr(_member(name), _normalized(name, source.read(name)))
+            target.writestr(_member(MEMBER), info.model_dump_json(indent=1))
     finally:
         raw.unlink(missing_ok=True)
+
+
+def _member(name: str) -> zipfile.ZipInfo:
+    member = zipfile.ZipInfo(name, DATE)
+    member.external_attr = 0o644 << 16
+    return member
 
 
 def _normalized(name: str, data: bytes) -> bytes:
