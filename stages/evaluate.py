@@ -6,7 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from tiny_imagenet.core.files import atomic_write, write_csv, write_json
+from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.core.process import stage_process
 from tiny_imagenet.core.schema import ModelSettings, Params
@@ -31,7 +32,7 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
     import numpy as np
 
     from tiny_imagenet.evaluation import metrics as evaluation
-    from tiny_imagenet.evaluation.saved_models import load_model, load_run_file
+    from tiny_imagenet.evaluation.saved_models import load_model
     from tiny_imagenet.evaluation.submission import write_submission
     from tiny_imagenet.images.decoding import load_images
     from tiny_imagenet.scoring.metrics import cross_entropy, regularization_loss, require_finite
@@ -40,11 +41,13 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
     from tiny_imagenet.tracking.evaluations import log_evaluation
 
     name, split, options = settings.model, params.evaluation.split, params.evaluation
-    manifest, run = load_manifest(RECORDS), load_run_file(models / "run.json")
+    manifest, path = load_manifest(RECORDS), models / "model.keras"
     deterministic = params.training.deterministic
     strategy = devices.make_strategy(params.device, params.strategy, deterministic=deterministic, alone=True)
     with strategy.scope():
-        model = load_model(models / "model.keras", run.model_sha256, manifest.image_size, manifest.num_classes)
+        model, info = load_model(path)
+        if (info.classes, info.image_size) != (manifest.classes, manifest.image_size):
+            raise InputError(path, "was trained on other classes, or images of another size", "run `dvc repro`")
         images = load_images(RECORDS, manifest, split, ROOT / ".cache")
         predict = make_predictor(model, options.batch_size, strategy, flip_tta=settings.flip_tta)
         logits, labels = predict(images.images), images.labels
@@ -66,7 +69,7 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
     write_json(SUMMARIES / f"{name}.json", {name: scores})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
     confusion = confusion_png(f"{name}, {split}", evaluation.confusion_matrix(labels, top[:, 0], len(names)), names)
-    log_evaluation(ROOT, run, results, metrics, {"confusion": confusion})
+    log_evaluation(ROOT, manifest.dataset, sha256_of(path), results, metrics, {"confusion": confusion})
     top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
     print(f"{name}: {len(labels):,} {split} images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.core.process import stage_process
-from tiny_imagenet.core.run_record import RunFile
-from tiny_imagenet.core.strict_yaml import load_json
 from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.images.reader import iterate_examples
 from tiny_imagenet.report.charts import draw_charts
@@ -26,7 +25,7 @@ from tiny_imagenet.report.results import Result, publish
 from tiny_imagenet.report.style import to_png, to_svg
 from tiny_imagenet.report.tables import as_text
 
-RECORDS, MODELS, METRICS, REPORTS = Path("data/records"), Path("models"), Path("metrics"), Path("reports")
+RECORDS, METRICS, REPORTS = Path("data/records"), Path("metrics"), Path("reports")
 ROOT = Path(os.environ.get("DVC_ROOT", "."))
 
 
@@ -34,7 +33,7 @@ def main() -> None:
     """Reads the results of the other stages, and writes the whole report or nothing."""
     params, manifest = load_params(), load_manifest(RECORDS)
     published = publish(params.published, manifest)
-    results = [load_result(m, METRICS / m, MODELS / m / "run.json", published.get(m)) for m in params.models]
+    results = with_times([load_result(m, METRICS / m, published.get(m)) for m in params.models], manifest.dataset)
     predictions = {m: load_predictions(m, METRICS / m / "predictions.npz") for m in params.models}
     data = ReportData(manifest, load_data_report(REPORTS / "data.json"), results, predictions, params.models)
     labels, unknown = choose_labels([each.words for each in manifest.classes], params.report.examples)
@@ -47,15 +46,22 @@ def main() -> None:
     write_outputs(REPORTS, results, texts, charts, {name: to_png(picture) for name, picture in pictures.items()})
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
     if params.report.champion:
-        print(register(data.best))
+        print(register(data.best, manifest.dataset))
 
 
-def register(best: Result) -> str:
+def with_times(results: list[Result], dataset: str) -> list[Result]:
+    """Returns the results with the training times that the MLflow store has."""
+    from tiny_imagenet.tracking.trained_runs import train_seconds  # MLflow takes seconds to import
+
+    times = train_seconds(ROOT, dataset, {each.model: each.training.model_sha256 for each in results})
+    return [replace(each, train_seconds=times.get(each.model, each.train_seconds)) for each in results]
+
+
+def register(best: Result, dataset: str) -> str:
     """Registers the best model in MLflow as champion; returns a sentence on the outcome."""
-    from tiny_imagenet.tracking.registry import Candidate, register_champion  # MLflow takes seconds to import
+    from tiny_imagenet.tracking.registry import Candidate, register_champion
 
-    run = load_json(RunFile, MODELS / best.model / "run.json", "run `dvc repro`")
-    candidate = Candidate(best.model, best.evaluation.split, best.top_1_accuracy, run)
+    candidate = Candidate(best.model, best.evaluation.split, best.top_1_accuracy, dataset, best.training.model_sha256)
     return register_champion(ROOT, candidate, REPORTS / "card.md")
 
 

@@ -53,7 +53,8 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
             with TrackedRun(ROOT, record, stage=f"train@{name}", run_id=saved.get("run_id")) as run:
                 run.log_inputs(RECORDS)
                 run_epochs(trainer, run, stop, resumed=bool(saved))
-                write_results(trainer, record, run.run_id, manifest, MODELS / name, METRICS / name)
+                result = write_results(trainer, record, manifest, MODELS / name, METRICS / name)
+                run.log_result(result.model_sha256, sum(row["seconds"] for row in trainer.progress.history))
                 run.log_model(trainer.model, trainer.image_size)
             trainer.store.remove()
         else:

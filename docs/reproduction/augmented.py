@@ -16,7 +16,7 @@ import tensorflow as tf
 from tiny_imagenet.augmentation.augment import augment, random_numbers, sample
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.dataset.manifest import load_manifest
-from tiny_imagenet.evaluation.saved_models import load_model, load_run_file
+from tiny_imagenet.evaluation.saved_models import load_model
 from tiny_imagenet.images.decoding import load_images
 from tiny_imagenet.scoring.metrics import score
 
@@ -31,9 +31,7 @@ def main(models: list[str]) -> None:
     size, images = manifest.image_size, tf.constant(val.images)
     for name in models:
         augmentation = params.model(name).augmentation
-        folder = Path("models") / name
-        digest = load_run_file(folder / "run.json").model_sha256
-        network = load_model(folder / "model.keras", digest, size, manifest.num_classes)
+        network, _ = load_model(Path("models") / name / "model.keras")
         original, augmented = [], []
         for step, indices in enumerate(np.arange(len(images), dtype=np.int32).reshape(-1, BATCH_SIZE)):
             rng = random_numbers(SEED, tf.constant(step), BATCH_SIZE)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -59,17 +58,20 @@ def find_evaluated_model(root: Path, name: str) -> EvaluatedModel:
         if ":" in name:
             revision, _, model = name.partition(":")
             _get_revision(root, revision, model, Path(temporary))
-            return _load(Path(temporary), Path(temporary) / "model", Path(temporary) / "run.json", name)
+            return _load(root, Path(temporary), Path(temporary) / "model", name)
         known = [path.parent.name for path in sorted(root.glob("metrics/*/evaluation.json"))]
         if name not in known:
             todo = f"{nearest(name, known) if known else 'run `dvc repro`'} (or name REVISION:MODEL, or an MLflow run)"
             raise InputError(f"{root / 'metrics'}: {name}", "no such evaluated model", todo)
-        return _load(root / RECORDS, root / "metrics" / name, root / "models" / name / "run.json", name)
+        return _load(root, root / RECORDS, root / "metrics" / name, name)
 
 
-def _load(records: Path, metrics: Path, run_file: Path, name: str) -> EvaluatedModel:
-    result = load_result(name, metrics, run_file)
-    manifest, split = load_manifest(records), result.evaluation.split
+def _load(root: Path, records: Path, metrics: Path, name: str) -> EvaluatedModel:
+    from tiny_imagenet.tracking.trained_runs import train_seconds  # MLflow takes seconds to import
+
+    result, manifest = load_result(name, metrics), load_manifest(records)
+    times = train_seconds(root, manifest.dataset, {name: result.training.model_sha256})
+    result, split = replace(result, train_seconds=times.get(name, result.train_seconds)), result.evaluation.split
     if split not in manifest.splits:
         what = f"has no split {split!r}, on which {name} was evaluated"
         raise InputError(records / MANIFEST, what, "run `dvc repro`")
@@ -81,13 +83,13 @@ def _load(records: Path, metrics: Path, run_file: Path, name: str) -> EvaluatedM
 def _load_run(root: Path, run_id: str, folder: Path) -> EvaluatedModel:
     from tiny_imagenet.tracking.evaluations import download_evaluation
 
-    metrics, manifest_sha256 = download_evaluation(root, run_id, folder)
-    predictions = load_predictions(run_id, metrics / "predictions.npz")
-    return EvaluatedModel(load_result(run_id, metrics, metrics / "run.json"), predictions, manifest_sha256, None)
+    metrics, manifest_sha256, seconds = download_evaluation(root, run_id, folder)
+    result, predictions = load_result(run_id, metrics), load_predictions(run_id, metrics / "predictions.npz")
+    return EvaluatedModel(replace(result, train_seconds=seconds), predictions, manifest_sha256, None)
 
 
 def _get_revision(root: Path, revision: str, model: str, folder: Path) -> None:
-    """Copies a model's metrics (to `model`), run.json and the records' manifest of a revision, from git and DVC."""
+    """Copies a model's metrics (to `model`) and the records' manifest of a revision, from git and DVC."""
     from dvc.api import DVCFileSystem
     from dvc.exceptions import DvcException
 
@@ -102,5 +104,3 @@ def _get_revision(root: Path, revision: str, model: str, folder: Path) -> None:
         what = f"cannot be read ({error or type(error).__name__})"
         todo = "name a revision that was reproduced, its outputs in DVC's cache (`dvc fetch`)"
         raise InputError(f"{revision}:{model}", what, todo) from None
-    with suppress(DvcException, OSError):  # only the training time is in it
-        files.get_file(f"models/{model}/run.json", str(folder / "run.json"))

@@ -17,16 +17,16 @@ from tiny_imagenet.core.files import atomic_directory, write_csv
 from tiny_imagenet.scoring.metrics import log_softmax
 
 HELP = "write a trained model to exports/MODEL/ in formats that other programs load, each checked and timed"
-NUM_IMAGES = 100  # of val, on which the files are compared with the model
+NUM_IMAGES, BLOCKS = 100, 8  # generated, each of 8 x 8 colored blocks: the files are compared on them with the model
 TOLERANCE = 1e-4  # of a probability
 
 PAGE = """\
 # {{ model.name }}
 
-Classifies images of {{ manifest.dataset }} into {{ manifest.num_classes }} classes, listed in `classes.csv`.
-Input: float32 `(images, {{ size }}, {{ size }}, 3)`, RGB, 0 to 255; the model normalizes them itself.
-Output: float32 logits `(images, {{ manifest.num_classes }})`; their softmax gives the probabilities.
-{%- if model.flip_tta %}
+Classifies images of {{ info.dataset }} into {{ info.classes | length }} classes, listed in `classes.csv`.
+Input: float32 `(images, {{ info.image_size }}, {{ info.image_size }}, 3)`, RGB, 0 to 255; the model normalizes them itself.
+Output: float32 logits `(images, {{ info.classes | length }})`; their softmax gives the probabilities.
+{%- if info.flip_tta %}
 It was evaluated on the mean of the logits of each image and of its mirror image; to get the same accuracy, do the same.
 {%- endif %}
 
@@ -38,7 +38,7 @@ It was evaluated on the mean of the logits of each image and of its mirror image
 {%- endfor %}
 
 Speeds are medians of {{ rounds }} rounds on {{ device }}; TFLite computes on the CPU. The difference is that of a
-probability between the file's predictions and the trained model's, on {{ num_images }} val images
+probability between the file's predictions and the trained model's, on {{ num_images }} generated images
 {%- if converted %}, both in float32
 (it was trained in mixed_bfloat16){% endif %}. {{ versions }}.
 
@@ -54,7 +54,7 @@ model = Interpreter("model.tflite").get_signature_runner()      # model(image=im
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="its name in params.yaml")
+    parser.add_argument("model", metavar="MODEL", help="its name in params.yaml, or a .keras file")
     text = f"one or more of {', '.join(FORMATS)}; default: all"
     parser.add_argument("--format", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT", help=text)
     add_root_argument(parser)
@@ -74,23 +74,28 @@ def _export(trained: TrainedModel, root: Path, formats: Sequence[Format]) -> str
 
     # isort: split
     from tiny_imagenet.distribute.devices import device_name
-    from tiny_imagenet.images.decoding import load_images
 
-    manifest = trained.manifest
-    images = load_images(root / "data" / "records", manifest, "val", root / ".cache").images[:NUM_IMAGES]
+    info, images = trained.info, _generated_images(trained.info.image_size)
     with strategy.scope(), atomic_directory(root / "exports" / trained.name) as folder:
         model = as_float32(loaded)
         probabilities = np.exp(log_softmax(model(images.astype(np.float32), training=False).numpy()))
         measurements = []
         for each in formats:
-            each.write(model, folder / each.file, manifest.image_size)
+            each.write(model, folder / each.file, info.image_size)
             measurements.append(measure(each, folder, images, probabilities))
             _require_equal(measurements[-1])
-        labeled = enumerate(manifest.classes)
+        labeled = enumerate(info.classes)
         write_csv(folder / "classes.csv", [{"label": label, **dataclasses.asdict(each)} for label, each in labeled])
-        page = _render_page(trained, measurements, device_name(strategy), len(images), converted=model is not loaded)
+        page = _render_page(trained, measurements, device_name(strategy), converted=model is not loaded)
         (folder / "README.md").write_text(page, encoding="utf-8")
     return page
+
+
+def _generated_images(size: int) -> np.ndarray:
+    """Returns uint8 (NUM_IMAGES, size, size, 3), always the same: no image of the dataset is needed."""
+    colors = np.random.default_rng(0).integers(0, 256, (NUM_IMAGES, BLOCKS, BLOCKS, 3), np.uint8)
+    index = np.arange(size) * BLOCKS // size
+    return colors[:, index][:, :, index]
 
 
 def _require_equal(found: Measurement) -> None:
@@ -100,21 +105,18 @@ def _require_equal(found: Measurement) -> None:
         raise PipelineError(found.file, what, "leave this format out with --format, and report the problem")
 
 
-def _render_page(
-    trained: TrainedModel, measurements: Sequence[Measurement], device: str, num_images: int, *, converted: bool
-) -> str:
+def _render_page(trained: TrainedModel, measurements: Sequence[Measurement], device: str, *, converted: bool) -> str:
     from jinja2 import Environment, StrictUndefined
 
     template = Environment(undefined=StrictUndefined, keep_trailing_newline=True).from_string(PAGE)
     return template.render(
         model=trained,
-        manifest=trained.manifest,
-        size=trained.manifest.image_size,
+        info=trained.info,
         measurements=measurements,
         batch_size=BATCH_SIZE,
         rounds=ROUNDS,
         device=device,
-        num_images=num_images,
+        num_images=NUM_IMAGES,
         converted=converted,
         versions=", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras")),
     )

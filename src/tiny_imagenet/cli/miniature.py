@@ -62,23 +62,13 @@ class Miniature:
             last = (done.stderr.strip().splitlines() or ["no message"])[-1]
             raise PipelineError(f"{self.folder.name}: {stage} {' '.join(words)}", f"failed: {last}", "correct it")
 
-    def copy_times(self, other: Miniature, models: Sequence[str]) -> None:
-        """Copies another's training times, which the report shows, so that it differs by nothing else."""
-        for path in [self.folder / "models" / name / "run.json" for name in models]:
-            if not path.exists():  # its training failed
-                continue
-            run = json.loads(path.read_text(encoding="utf-8"))
-            path.write_text(
-                json.dumps(run | {"train_seconds": other.train_seconds(path.parent.name)}), encoding="utf-8"
-            )
-
-    def train_seconds(self, model: str) -> float:
-        """Returns the time of a training."""
-        for path in (f"models/{model}/run.json", f"metrics/{model}/training.json"):
-            content = json.loads((self.folder / path).read_text(encoding="utf-8"))
-            if content.get("train_seconds") is not None:
-                return float(content["train_seconds"])
-        raise PipelineError(self.folder / "models" / model, "has no training time", "correct the stage train")
+    def forget_times(self, models: Sequence[str]) -> None:
+        """Deletes the training times, which the report shows: from the MLflow store, and the files of earlier versions."""
+        shutil.rmtree(self.folder / "mlruns", ignore_errors=True)
+        for path in (self.folder / f"models/{name}/run.json" for name in models):
+            if path.exists():
+                run = json.loads(path.read_text(encoding="utf-8"))
+                path.write_text(json.dumps(run | {"train_seconds": None}), encoding="utf-8")
 
 
 def check_out_revision(root: Path, revision: str, folder: Path) -> None:

@@ -52,7 +52,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     text = "a picture, a folder of pictures, or - to read their names from standard input, one a line"
     parser.add_argument("pictures", nargs="+", metavar="PICTURE", help=text)
-    parser.add_argument("--model", help="its name in params.yaml; default: the trained model with the best accuracy")
+    parser.add_argument(
+        "--model", help="its name in params.yaml, or a .keras file; default: the one with the best accuracy"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture, each on a line")
     add_root_argument(parser)
 
@@ -89,7 +91,7 @@ def _predict(
     model: TrainedModel, paths: Sequence[Path], summary: Summary
 ) -> Iterator[tuple[Path, np.ndarray, np.ndarray]]:
     """Yields each readable picture with its likeliest classes and their probabilities, both (k,), best first."""
-    predict, size = None, model.manifest.image_size
+    predict, size = None, model.info.image_size
     with ThreadPoolExecutor() as threads:
         for start in range(0, len(paths), BATCH_SIZE):
             started = time.monotonic()
@@ -125,19 +127,19 @@ def _load_predictor(model: TrainedModel, batch_size: int) -> Callable[[np.ndarra
     from tiny_imagenet.scoring.predictor import make_predictor
 
     with strategy.scope():
-        predict = make_predictor(loaded, batch_size, strategy, flip_tta=model.flip_tta)
-    predict(np.zeros((1, model.manifest.image_size, model.manifest.image_size, 3), np.uint8))
+        predict = make_predictor(loaded, batch_size, strategy, flip_tta=model.info.flip_tta)
+    predict(np.zeros((1, model.info.image_size, model.info.image_size, 3), np.uint8))
     return lambda images: top_predictions(predict(images))
 
 
 def _table(model: TrainedModel, path: Path, labels: np.ndarray, probabilities: np.ndarray) -> str:
-    names = short_names(model.manifest.classes)
+    names = short_names(model.info.classes)
     rows = [f"{probability:8.1%}  {names[label]}" for label, probability in zip(labels, probabilities, strict=True)]
     return "\n".join([str(path), *rows])
 
 
 def _json_line(model: TrainedModel, path: Path, labels: np.ndarray, probabilities: np.ndarray) -> str:
-    classes = model.manifest.classes
+    classes = model.info.classes
     top = [
         {"wnid": classes[label].wnid, "words": classes[label].words, "probability": float(probability)}
         for label, probability in zip(labels, probabilities, strict=True)

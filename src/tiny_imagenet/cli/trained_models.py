@@ -1,4 +1,4 @@
-"""The trained models of a checkout."""
+"""The trained models of a checkout: those in models/, and the published ones, which DVC can fetch."""
 
 from __future__ import annotations
 
@@ -6,92 +6,119 @@ import argparse
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.run_record import TrainingRecord
-from tiny_imagenet.core.strict_yaml import load_json, nearest
-from tiny_imagenet.dataset.manifest import Manifest, load_manifest
+from tiny_imagenet.core.strict_yaml import load_json, nearest, read_yaml
+from tiny_imagenet.dataset.model_info import ModelInfo, read_model_info
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-T = TypeVar("T", bound=BaseModel)
+FILE = "model.keras"
 
 
-class Evaluation(BaseModel):
-    """The content of evaluation.json that ranks models; its other keys are ignored."""
+class Scores(BaseModel):
+    """What ranks a model in reports/metrics/MODEL.json; the other metrics are ignored."""
 
     top_1_accuracy: float
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A model that `dvc repro` trained, with what is needed to use it.
+    """A `.keras` file of this project, which has all that is needed to use it.
 
     Attributes:
         name: Its key in params.yaml.
-        folder: The folder of model.keras and run.json.
-        manifest: Of the records that it was trained on: the classes and the image size.
-        flip_tta: Whether evaluation averaged the logits of each image and of its mirror image.
+        path: The file.
+        info: Its classes, image size and kind of evaluation.
     """
 
     name: str
-    folder: Path
-    manifest: Manifest
-    flip_tta: bool
+    path: Path
+    info: ModelInfo
 
     def load(self) -> tuple[keras.Model, tf.distribute.Strategy]:
         """Loads the model on a single device, the GPU if there is one; imports TensorFlow, which takes seconds.
 
         Raises:
-            InputError: The file is missing, damaged, or not the one that training saved.
+            InputError: The file cannot be loaded.
         """
         print(f"{self.name}: loading the model ...", file=sys.stderr, flush=True)
 
         from tiny_imagenet.distribute import devices  # before TensorFlow: it sets environment variables for it
 
         # isort: split
-        from tiny_imagenet.evaluation.saved_models import load_model, load_run_file
+        from tiny_imagenet.evaluation.saved_models import load_model
 
-        digest = load_run_file(self.folder / "run.json").model_sha256
         strategy = devices.make_strategy("auto", "single", alone=True)
         with strategy.scope():
-            path, manifest = self.folder / "model.keras", self.manifest
-            return load_model(path, digest, manifest.image_size, manifest.num_classes), strategy
+            return load_model(self.path)[0], strategy
 
 
 def add_root_argument(parser: argparse.ArgumentParser) -> None:
     """Adds the option `--root`."""
-    text = "a checkout after `dvc repro` (after `make demo`: .demo); default: the current folder"
+    text = "a checkout (after `make demo`: .demo); default: the current folder"
     parser.add_argument("--root", type=Path, default=Path(), metavar="FOLDER", help=text)
 
 
 def find_model(root: Path, name: str | None) -> TrainedModel:
-    """Finds a trained model in a checkout; without a name, the one with the best top-1 accuracy.
+    """Finds a trained model of a checkout, which DVC fetches if it is a published one that is not there.
+
+    Args:
+        root: The checkout.
+        name: A model of params.yaml, or the path of a `.keras` file. None: of the trained models, or else of the
+            published ones, the one with the best top-1 accuracy.
 
     Raises:
-        InputError: There is no trained model, or none of that name, or its files cannot be read.
+        InputError: There is no such model, or its file cannot be read.
     """
-    folders = {path.parent.name: path.parent for path in sorted(root.glob("models/*/model.keras"))}
-    if not folders:
+    if name is not None and name.endswith(".keras"):
+        return _open(Path(name))
+    paths = {path.parent.name: path for path in sorted(root.glob(f"models/*/{FILE}"))}
+    published = {} if paths and (name is None or name in paths) else _published(root)
+    known = paths or published
+    if name is not None and name not in paths | published:
+        raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, published | paths))
+    if not known:
         raise InputError(root / "models", "holds no trained model", "run `dvc repro`, or name a checkout with --root")
-    if name is not None and name not in folders:
-        raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, folders))
-    name = name or max(folders, key=lambda each: _top_1_accuracy(root / "metrics" / each))
-    training = _load_if_present(TrainingRecord, root / "metrics" / name / "training.json")
-    flip_tta = training is not None and training.flip_tta
-    return TrainedModel(name, folders[name], load_manifest(root / "data" / "records"), flip_tta)
+    best = name or max(known, key=lambda each: _top_1_accuracy(root, each))
+    if best not in paths:
+        _fetch(root, published[best])
+    return _open((paths | published)[best])
 
 
-def _top_1_accuracy(metrics: Path) -> float:
+def _open(path: Path) -> TrainedModel:
+    info = read_model_info(path)
+    return TrainedModel(info.model, path, info)
+
+
+def _top_1_accuracy(root: Path, name: str) -> float:
     """Returns a model's accuracy; a model that is not evaluated comes last."""
-    evaluation = _load_if_present(Evaluation, metrics / "evaluation.json")
-    return evaluation.top_1_accuracy if evaluation else -1.0
+    path = root / "reports" / "metrics" / f"{name}.json"
+    return load_json(dict[str, Scores], path, "run `dvc repro`")[name].top_1_accuracy if path.exists() else -1.0
 
 
-def _load_if_present(kind: type[T], path: Path) -> T | None:
-    return load_json(kind, path, "run `dvc checkout`") if path.exists() else None
+def _published(root: Path) -> dict[str, Path]:
+    """Returns the files of the models that dvc.yaml lists under `artifacts`."""
+    if not (root / "dvc.yaml").exists():
+        return {}
+    artifacts = read_yaml(root / "dvc.yaml").get("artifacts", {})
+    return {Path(each["path"]).parent.name: root / each["path"] for each in artifacts.values()}
+
+
+def _fetch(root: Path, path: Path) -> None:
+    """Pulls a published model's file from DVC's remote."""
+    print(f"{path.parent.name}: fetching the published model with DVC ...", file=sys.stderr, flush=True)
+
+    from dvc.exceptions import DvcException
+    from dvc.repo import Repo
+
+    try:
+        with Repo(str(root)) as repo:
+            repo.pull([str(path)])
+    except DvcException as error:
+        raise InputError(path, f"cannot be fetched ({error})", "run `dvc repro`") from None

@@ -90,7 +90,8 @@ def _compare(base: Miniature, now: Miniature, models: list[str]) -> dict[str, Di
     with ThreadPoolExecutor(2) as pool:
         for stage, model in [*steps, ("report", "")]:
             if stage == "report":
-                now.copy_times(base, models)
+                for each in (base, now):
+                    each.forget_times(models)
             print(f"{stage} {model}".strip(), flush=True)
             address = f"{stage}@{model}" if model else stage
             runs = [pool.submit(tree.run, stage, *filter(None, [model])) for tree in (base, now)]

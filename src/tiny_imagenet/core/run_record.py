@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import model_validator
 
-from tiny_imagenet.core.schema import ModelSettings, Record
+from tiny_imagenet.core.schema import ModelSettings
 
 # Keys of records that earlier versions wrote, and their current names.
 RENAMED = {"warmup": "warmup_fraction", "flip_averaging": "flip_tta"}
@@ -54,13 +54,15 @@ class TrainingRecord(RunRecord):
         num_parameters: Of all weights, with the backbone and the statistics of normalizations.
         macs_per_image: Multiply-accumulates of one forward pass.
         train_flops: Of the whole training.
-        train_seconds: In records of earlier versions only; see RunFile.
+        model_sha256: Of model.keras: the tag by which the MLflow run is found; "" in records of earlier versions.
+        train_seconds: In records of earlier versions only; a metric of the MLflow run now.
     """
 
     pretrained: str | None = None
     num_parameters: int
     macs_per_image: int
     train_flops: int
+    model_sha256: str = ""
     train_seconds: float | None = None
 
     @model_validator(mode="before")
@@ -69,22 +71,6 @@ class TrainingRecord(RunRecord):
         if not isinstance(raw, Mapping):
             return raw
         return {key: value for key, value in raw.items() if key != "images_per_second"}
-
-
-class RunFile(Record):
-    """The content of run.json: the facts that differ between two equal trainings, and the digest of the model file.
-
-    Attributes:
-        run_id: Of the MLflow run.
-        experiment: Its experiment's name.
-        model_sha256: Of model.keras.
-        train_seconds: Of all steps, without validation; None in files of earlier versions.
-    """
-
-    run_id: str
-    experiment: str
-    model_sha256: str
-    train_seconds: float | None = None
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Loading of saved models: `.keras` files, after a check of their SHA-256, without running code from the file."""
+"""Loading of saved models: `.keras` files, after a check of their content, without running code from the file."""
 
 from __future__ import annotations
 
@@ -7,44 +7,26 @@ from pathlib import Path
 import keras
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.files import sha256_of
-from tiny_imagenet.core.run_record import RunFile
-from tiny_imagenet.core.strict_yaml import load_json
+from tiny_imagenet.dataset.model_info import ModelInfo, read_model_info
 
 
-def load_model(path: Path, sha256: str, image_size: int, num_classes: int) -> keras.Model:
+def load_model(path: Path) -> tuple[keras.Model, ModelInfo]:
     """Loads a `.keras` file that maps images (image_size, image_size, 3), or of any size, to logits (num_classes,).
 
+    Returns:
+        The model, and the facts that its file carries.
+
     Raises:
-        InputError: The file is missing, has another SHA-256, cannot be loaded, or does not fit the data.
+        InputError: The file is missing or damaged, cannot be loaded, or does not do what its facts say.
     """
-    if path.suffix != ".keras":
-        raise InputError(path, "is not a .keras file", "save the model in that format")
-    if not path.is_file():
-        raise InputError(path, "not found", "run `dvc repro`")
-    if sha256_of(path) != sha256:
-        raise InputError(
-            path,
-            "is not the model that training saved (its SHA-256 differs)",
-            "train it again with `dvc repro --force`",
-        )
+    info = read_model_info(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises whatever its parts raise
         raise InputError(path, f"cannot be loaded: {error}", "train it again") from None
     shapes = (model.input_shape[1:], model.output_shape[1:])
-    expected = ((image_size, image_size, 3), (num_classes,))
-    if shapes not in (expected, ((None, None, 3), (num_classes,))):
-        raise InputError(
-            path, f"maps {shapes[0]} to {shapes[1]}, the data needs {expected[0]} to {expected[1]}", "train it again"
-        )
-    return model
-
-
-def load_run_file(path: Path) -> RunFile:
-    """Reads the run.json beside a model.
-
-    Raises:
-        InputError: It is missing or damaged.
-    """
-    return load_json(RunFile, path, "run `dvc repro`")
+    size, logits = info.image_size, (len(info.classes),)
+    if shapes not in (((size, size, 3), logits), ((None, None, 3), logits)):
+        what = f"maps {shapes[0]} to {shapes[1]}, not {(size, size, 3)} to {logits} as it says"
+        raise InputError(path, what, "train it again")
+    return model, info

@@ -11,8 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from tiny_imagenet.core.errors import InputError, PipelineError
-from tiny_imagenet.core.run_record import RunFile, TrainingRecord
-from tiny_imagenet.core.strict_yaml import load_json
+from tiny_imagenet.core.run_record import TrainingRecord
 from tiny_imagenet.report.file_records import Architecture, CalibrationBin, ClassResult, Epoch, Evaluation, PublishedRow
 from tiny_imagenet.report.results import Result
 
@@ -21,15 +20,12 @@ NUMBER_ERRORS = ("int_type", "int_parsing", "int_from_float", "float_type", "flo
 Record = TypeVar("Record", bound=BaseModel)
 
 
-def load_result(
-    model: str, metrics_dir: Path, run_file: Path | None = None, published: PublishedRow | None = None
-) -> Result:
+def load_result(model: str, metrics_dir: Path, published: PublishedRow | None = None) -> Result:
     """Reads the results of a model.
 
     Args:
         model: The model's name.
         metrics_dir: Folder of training, evaluation and architecture (.json), history, per_class and calibration (.csv).
-        run_file: run.json, which has the training time if training.json does not; may be missing.
         published: The row of the published table to compare with.
 
     Raises:
@@ -45,17 +41,9 @@ def load_result(
         history=_load_rows(model, metrics_dir / "history.csv", Epoch),
         per_class=_load_rows(model, metrics_dir / "per_class.csv", ClassResult),
         calibration=_load_rows(model, metrics_dir / "calibration.csv", CalibrationBin),
-        train_seconds=_train_seconds(training, run_file),
+        train_seconds=training.train_seconds,
         published=published,
     )
-
-
-def _train_seconds(training: TrainingRecord, run_file: Path | None) -> float | None:
-    if training.train_seconds is not None:
-        return training.train_seconds
-    if run_file is None or not run_file.exists():
-        return None
-    return load_json(RunFile, run_file, "run `dvc repro`").train_seconds
 
 
 def _load_object(model: str, path: Path, kind: type[Record]) -> Record:

@@ -13,10 +13,10 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.run_record import RunFile
 from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.runs import now_ms
 from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
+from tiny_imagenet.tracking.trained_runs import TRAIN_SECONDS, find_run
 
 BEST = {
     f"val_{metric.key}": max if metric.higher_is_better else min for metric in STEP_METRICS
@@ -24,21 +24,39 @@ BEST = {
 
 
 def log_evaluation(
-    root: Path, run: RunFile, metrics: Mapping[str, float], folder: Path, images: Mapping[str, bytes]
+    root: Path,
+    experiment: str,
+    model_sha256: str,
+    metrics: Mapping[str, float],
+    folder: Path,
+    images: Mapping[str, bytes],
 ) -> None:
-    """Logs an evaluation to the finished run of its training; a failure is a warning.
+    """Logs an evaluation to the finished run of its training; a failure, or no such run, is a warning.
 
     Logs the metrics as `final_val_*` at the last epoch, the best values of the epochs as `best_val_*`, the files of
-    `folder`, run.json, and `images` (PNG by name) both as files and in the charts.
+    `folder`, and `images` (PNG by name) both as files and in the charts.
+
+    Args:
+        root: The main checkout.
+        experiment: The name of the dataset.
+        model_sha256: Of the model's file.
+        metrics: By name.
+        folder: The files.
+        images: PNG, by name.
     """
     try:
-        client, _ = connect(root.resolve(), run.experiment)
+        client, experiment_id = connect(root.resolve(), experiment)
+        run = find_run(client, experiment_id, model_sha256)
+        if run is None:
+            print(
+                "warning: tracking: the evaluation was not logged: the store has no run of this model", file=sys.stderr
+            )
+            return
         run_id = run.run_id
         best, last = _best_epochs(client, run_id)
         final = [Metric(f"final_val_{key}", float(value), now_ms(), last) for key, value in metrics.items()]
         client.log_batch(run_id, metrics=[*final, *best])
         client.log_artifacts(run_id, str(folder), "evaluation")
-        client.log_dict(run_id, run.model_dump(), "evaluation/run.json")
         for name, png in images.items():
             image = Image.open(io.BytesIO(png))
             client.log_image(run_id, image, artifact_file=f"evaluation/{name}.png")
@@ -58,8 +76,11 @@ def _best_epochs(client: MlflowClient, run_id: str) -> tuple[list[Metric], int]:
     return found, last
 
 
-def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, str]:
-    """Downloads the files that `log_evaluation` logged; returns their folder and the SHA-256 of the data's manifest.
+def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, str, float | None]:
+    """Downloads the files that `log_evaluation` logged.
+
+    Returns:
+        Their folder, the SHA-256 of the data's manifest, and the seconds of training if they were logged.
 
     Raises:
         InputError: There is no such store or run, or no evaluation was logged to it.
@@ -71,6 +92,7 @@ def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, st
     try:
         client = MlflowClient(uri)
         path = client.download_artifacts(run_id, "evaluation", str(folder))
-        return Path(path), client.get_run(run_id).data.tags.get("dataset.sha256", "")
+        data = client.get_run(run_id).data
+        return Path(path), data.tags.get("dataset.sha256", ""), data.metrics.get(TRAIN_SECONDS)
     except (MlflowException, OSError) as error:
         raise InputError(f"run {run_id}", f"no evaluation of it is in the store ({first_line(error)})", todo) from None

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.files import locked
-from tiny_imagenet.core.run_record import RunFile
 from tiny_imagenet.tracking.store import open_store
+from tiny_imagenet.tracking.trained_runs import find_run
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
@@ -28,13 +28,15 @@ class Candidate:
         model: Its name.
         split: The split that it was evaluated on.
         top_1_accuracy: On that split, as a fraction.
-        run: The run that trained it; its experiment is the registered model's name.
+        experiment: The name of the dataset, and of the registered model.
+        model_sha256: Of the model's file.
     """
 
     model: str
     split: str
     top_1_accuracy: float
-    run: RunFile
+    experiment: str
+    model_sha256: str
 
 
 def register_champion(root: Path, candidate: Candidate, card_path: Path) -> str:
@@ -53,19 +55,20 @@ def register_champion(root: Path, candidate: Candidate, card_path: Path) -> str:
     Raises:
         PipelineError: The store does not answer, or lacks the model of the run.
     """
-    name, run_id = candidate.run.experiment, candidate.run.run_id
+    name = candidate.experiment
     with open_store(root, name) as (client, experiment_id), locked(root / "mlruns"):
-        runs = client.search_runs([experiment_id], f"attributes.run_id = '{run_id}'")
-        found = client.search_logged_models([experiment_id], f"source_run_id = '{run_id}'")
+        run = find_run(client, experiment_id, candidate.model_sha256)
+        found = client.search_logged_models([experiment_id], f"source_run_id = '{run.run_id}'") if run else []
         models = [each for each in found if each.status == "READY"]  # without those that were not saved in full
-        if not runs or not models:
+        if not run or not models:
             todo = f"train it again: `dvc repro --force --single-item train@{candidate.model}`"
-            raise PipelineError(f"MLflow run {run_id}", "is not in the store with its model", todo)
+            raise PipelineError(f"{candidate.model}: its MLflow run", "is not in the store with its model", todo)
+        run_id = run.run_id
         tags = {
             "model": candidate.model,
             "split": candidate.split,
             "top_1_accuracy": repr(candidate.top_1_accuracy),
-            "dataset.sha256": runs[0].data.tags.get("dataset.sha256", ""),
+            "dataset.sha256": client.get_run(run_id).data.tags.get("dataset.sha256", ""),
         }
         present = _champion(client, name)
         if present and present.run_id != run_id and _as_good(present.tags, tags):

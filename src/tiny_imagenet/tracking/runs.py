@@ -23,6 +23,7 @@ from mlflow.types import Schema, TensorSpec
 from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.core.run_record import RunRecord, flatten
 from tiny_imagenet.tracking.store import first_line, open_store
+from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
 
 Row = Mapping[str, float]
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  # the run was deleted
@@ -110,6 +111,11 @@ class TrackedRun:
         history: list[Metric] = []
         self._try(lambda: history.extend(self.client.get_metric_history(self.run_id, "loss")))
         return max((metric.step for metric in history), default=0)
+
+    def log_result(self, model_sha256: str, seconds: float) -> None:
+        """Logs the digest of the model's file, by which `find_run` finds this run, and the time of all its steps."""
+        self._try(lambda: self.client.set_tag(self.run_id, MODEL_SHA256, model_sha256))
+        self._try(lambda: self.client.log_metric(self.run_id, TRAIN_SECONDS, seconds))
 
     def log_model(self, model: Any, image_size: int) -> None:
         """Logs a Keras model for `mlflow.keras.load_model`, with its signature and an input example.

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
-from tiny_imagenet.core.run_record import RunFile, RunRecord, TrainingRecord
+from tiny_imagenet.core.run_record import RunRecord, TrainingRecord
 from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.dataset.manifest import Manifest, load_manifest
 from tiny_imagenet.dataset.model_info import ModelInfo
@@ -105,38 +105,37 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def write_results(
-    trainer: Trainer, run: RunRecord, run_id: str, manifest: Manifest, models: Path, metrics: Path
-) -> None:
-    """Writes the files of a finished training.
+def write_results(trainer: Trainer, run: RunRecord, manifest: Manifest, models: Path, metrics: Path) -> TrainingRecord:
+    """Writes the files of a finished training; those of equal trainings are equal to the byte.
 
     Args:
         trainer: After its last epoch.
         run: The record of the training.
-        run_id: The MLflow run.
         manifest: Of the records.
-        models: The folder of model.keras and run.json.
+        models: The folder of model.keras.
         metrics: The folder of history.csv, training.json and architecture.json.
+
+    Returns:
+        The content of training.json.
     """
     history, path = trainer.progress.history, models / "model.keras"
     summary = summarize_model(trainer.model, trainer.image_size)
     images_per_epoch = trainer.steps_per_epoch * run.batch_size
     weights = run.arguments.get("weights")
+    with atomic_write(path) as temporary:
+        save_model(trainer.model, _model_info(run, manifest), temporary)
     record = TrainingRecord(
         **run.model_dump(),
         pretrained=str(weights) if weights else None,
         num_parameters=summary["num_parameters"],
         macs_per_image=summary["macs_per_image"],
         train_flops=sum(_train_flops(trainer.model, epoch) * images_per_epoch for epoch in trainer.epochs),
+        model_sha256=sha256_of(path),
     )
     write_csv(metrics / "history.csv", [{k: v for k, v in row.items() if k not in TIMES} for row in history])
     write_json(metrics / "training.json", record.model_dump(mode="json", exclude={"train_seconds"}))
     write_json(metrics / "architecture.json", summary)
-    with atomic_write(path) as temporary:
-        save_model(trainer.model, _model_info(run, manifest), temporary)
-    seconds = sum(row["seconds"] for row in history)
-    file = RunFile(run_id=run_id, experiment=run.dataset, model_sha256=sha256_of(path), train_seconds=seconds)
-    write_json(models / "run.json", file.model_dump())
+    return record
 
 
 def _model_info(run: RunRecord, manifest: Manifest) -> ModelInfo:
