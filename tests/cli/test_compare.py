@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from tests.support.synthetic_evaluated import write_checkout
-from tests.support.synthetic_results import change_json
+from tests.support.synthetic_results import change_json, training
+
+from tiny_imagenet.tracking.runs import TrackedRun
 
 
 @pytest.fixture
@@ -91,7 +94,7 @@ def test_a_split_that_the_records_lack(refuse, checkout: Path) -> None:
 
 
 def test_an_mlflow_run_is_the_model_that_it_trained(trained: Path, run) -> None:
-    run_id = json.loads((trained / "models" / "tiny" / "run.json").read_text())["run_id"]
+    (run_id,) = (path.parents[2].name for path in (trained / "mlruns").rglob("evaluation/predictions.npz"))
     found = json.loads(run("compare", "--root", trained, "--json", "tiny", run_id).out)
     assert (found["parameters"], found["num_images"], found["only_first"], found["only_second"]) == ({}, 7, 0, 0)
     finished = run("compare", "--root", trained, "tiny", "f" * 32)
@@ -99,7 +102,11 @@ def test_an_mlflow_run_is_the_model_that_it_trained(trained: Path, run) -> None:
     assert finished.err.startswith(f"error: compare: run {'f' * 32}: no evaluation of it is in the store (")
 
 
-def test_an_unknown_training_time_is_left_out(ask, checkout: Path) -> None:
-    assert "train_seconds" in ask("weak", "strong")
-    (checkout / "models" / "weak" / "run.json").unlink()
+def test_the_training_time_is_that_of_the_run_or_left_out(ask, checkout: Path, empty_store: Path) -> None:
     assert "train_seconds" not in ask("weak", "strong")
+    shutil.copytree(empty_store, checkout / "mlruns")
+    for name, seconds in (("weak", 60.0), ("strong", 90.0)):
+        record = training(name, epochs=1)
+        with TrackedRun(checkout, record, stage=f"train@{name}") as run:
+            run.log_result(record.model_sha256, seconds)
+    assert json.loads(ask("weak", "strong", "--json"))["metrics"]["train_seconds"] == [60.0, 90.0]

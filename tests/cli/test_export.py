@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import json
 import shutil
 import subprocess
 import sys
@@ -11,6 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from tests.support.model_files import change_facts
 from tests.support.tiny_archive import SIZE
 from tests.support.tiny_records import CLASSES, REPOSITORY
 
@@ -86,8 +86,7 @@ def test_the_folder(project: Path, run) -> None:
 
 @pytest.mark.parametrize("flip_tta", [True, False])
 def test_the_readme_mentions_flip_tta(project: Path, run, flip_tta: bool) -> None:
-    path = project / "metrics" / "tiny" / "training.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"flip_tta": flip_tta}))
+    change_facts(project / "models" / "tiny" / "model.keras", flip_tta=flip_tta)
     out = run("export", "tiny", "--root", project, "--format", "keras").out
     paragraph = out.partition("# tiny\n\n")[2].partition("\n\n")[0].splitlines()
     assert len(paragraph) == 3 + flip_tta
@@ -98,7 +97,7 @@ def test_the_readme_mentions_the_conversion_to_float32(project: Path, run, monke
     assert "bfloat16" not in run("export", "tiny", "--root", project, "--format", "keras").out
     monkeypatch.setattr(export, "as_float32", keras.models.clone_model)
     out = run("export", "tiny", "--root", project, "--format", "keras").out
-    assert "val images, both in float32\n(it was trained in mixed_bfloat16). tensorflow " in out
+    assert "generated images, both in float32\n(it was trained in mixed_bfloat16). tensorflow " in out
 
 
 def test_only_the_requested_formats_are_written(project: Path, run) -> None:

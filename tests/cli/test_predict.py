@@ -12,6 +12,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import pytest
+from tests.support.model_files import change_facts
 from tests.support.tiny_archive import WNIDS
 from tests.support.tiny_records import CLASSES, REPOSITORY
 
@@ -111,21 +112,16 @@ def test_the_table(trained, pictures, run) -> None:
 def test_the_default_model_is_the_most_accurate(trained, pictures, predict, tmp_path) -> None:
     copy = shutil.copytree(trained, tmp_path / "copy")
     shutil.copytree(copy / "models" / "tiny", copy / "models" / "better")
-    (copy / "metrics" / "better").mkdir()
-    (copy / "metrics" / "better" / "evaluation.json").write_text('{"top_1_accuracy": 0.99}')
+    (copy / "reports" / "metrics" / "better.json").write_text('{"better": {"top_1_accuracy": 0.99}}')
     shutil.copytree(copy / "models" / "tiny", copy / "models" / "unscored")
     picture = pictures / "0.jpg"
     for words, name in (([], "better"), (["--model", "tiny"], "tiny"), (["--model", "unscored"], "unscored")):
         assert predict("--root", copy, *words, picture)[1][0]["model"] == name
 
 
-@pytest.mark.parametrize("key", ["flip_tta", "flip_averaging"])
-def test_flip_tta_is_applied_as_in_evaluation(trained, pictures, predict, tmp_path, key) -> None:
+def test_flip_tta_is_applied_as_in_evaluation(trained, pictures, predict, tmp_path) -> None:
     copy = shutil.copytree(trained, tmp_path / "copy")
-    path = copy / "metrics" / "tiny" / "training.json"
-    training = json.loads(path.read_text())
-    del training["flip_tta"]  # files of earlier versions have flip_averaging
-    path.write_text(json.dumps(training | {key: True}))
+    change_facts(copy / "models" / "tiny" / "model.keras", flip_tta=True)
     logits, mirrored = [], tmp_path / "mirrored.png"
     PIL.ImageOps.mirror(PIL.Image.open(pictures / "1.jpg").convert("RGB")).save(mirrored)
     for root in (copy, trained):
@@ -144,8 +140,6 @@ def test_flip_tta_is_applied_as_in_evaluation(trained, pictures, predict, tmp_pa
     [
         (None, ["--model", "tin"], "no such trained model; did you mean 'tiny'?"),
         ("models/tiny/model.keras", [], "holds no trained model; run `dvc repro`, or name a checkout with --root"),
-        ("models/tiny/run.json", [], "run.json: No such file or directory; run `dvc repro`"),
-        ("data/records/manifest.json", [], "manifest.json: No such file or directory; run `dvc repro preprocess`"),
     ],
 )
 def test_a_file_that_the_checkout_lacks(trained, pictures, predict, tmp_path, spoil, words, message) -> None:
@@ -155,6 +149,13 @@ def test_a_file_that_the_checkout_lacks(trained, pictures, predict, tmp_path, sp
     status, predictions, err = predict("--root", copy, *words, pictures)
     assert (status, predictions) == (2, [])
     assert message in err[-1]
+
+
+def test_a_model_file_is_all_that_is_needed(trained, pictures, run, tmp_path, monkeypatch) -> None:
+    shutil.copy2(trained / "models" / "tiny" / "model.keras", tmp_path / "mine.keras")
+    monkeypatch.chdir(tmp_path)
+    alone = run("predict", "--json", "--model", "mine.keras", pictures / "0.jpg")
+    assert alone.out == run("predict", "--json", "--root", trained, pictures / "0.jpg").out
 
 
 def test_as_a_command(trained, pictures) -> None:

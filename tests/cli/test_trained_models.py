@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.support.tiny_records import write_records
+from dvc.repo import Repo
+from tests.support.model_files import INFO, write_facts
 
 from tiny_imagenet.cli.trained_models import find_model
 from tiny_imagenet.core.errors import InputError
@@ -18,41 +21,22 @@ from tiny_imagenet.core.process import command_process
 with command_process("export"), open("/dev/full", "w", buffering=1) as file:
     file.write("a line\\n")
 """
-TRAINING = {
-    "model": "good",
-    "architecture": "vgg",
-    "arguments": {},
-    "recipe": "paper",
-    "recipe_epochs": 40,
-    "dataset": "digits",
-    "seed": 1,
-    "optimizer": "sgd",
-    "lr": 0.01,
-    "epochs": 40,
-    "batch_size": 100,
-    "device": "CPU (2 cores)",
-    "versions": {"keras": "3"},
-    "num_parameters": 1,
-    "macs_per_image": 1,
-    "train_flops": 1,
-}
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Makes a checkout with the models good, weak and unscored, which is not evaluated."""
-    write_records(tmp_path / "data" / "records")
     for name, accuracy in (("weak", 0.2), ("good", 0.3), ("unscored", None)):
-        (tmp_path / "models" / name).mkdir(parents=True)
-        (tmp_path / "models" / name / "model.keras").touch()
-        (tmp_path / "metrics" / name).mkdir(parents=True)
+        write_facts(tmp_path / "models" / name / "model.keras", model=name)
         if accuracy is not None:
-            write(tmp_path, name, "evaluation", {"model": name, "top_1_accuracy": accuracy, "loss": 1.0})
+            write_scores(tmp_path, name, {name: {"top_1_accuracy": accuracy, "loss": 1.0}})
     return tmp_path
 
 
-def write(root: Path, name: str, file: str, content: object) -> None:
-    (root / "metrics" / name / f"{file}.json").write_text(json.dumps(content))
+def write_scores(root: Path, name: str, content: object) -> None:
+    path = root / "reports" / "metrics" / f"{name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
 
 
 def test_the_default_is_the_most_accurate(root: Path) -> None:
@@ -61,36 +45,76 @@ def test_the_default_is_the_most_accurate(root: Path) -> None:
 
 
 def test_a_model_that_is_not_evaluated_comes_last(root: Path) -> None:
-    write(root, "good", "evaluation", {"top_1_accuracy": 0.0})
-    (root / "metrics" / "weak" / "evaluation.json").unlink()
+    write_scores(root, "good", {"good": {"top_1_accuracy": 0.0}})
+    (root / "reports" / "metrics" / "weak.json").unlink()
     assert find_model(root, None).name == "good"
 
 
-@pytest.mark.parametrize(
-    ("training", "flip_tta"),
-    [({}, False), ({"flip_tta": True}, True), ({"flip_averaging": True}, True), ({"flip_averaging": False}, False)],
-)
-def test_flip_tta_is_read_from_training_json_of_any_version(root: Path, training: dict, flip_tta: bool) -> None:
-    assert find_model(root, "good").flip_tta is False  # without the file
-    write(root, "good", "training", TRAINING | training)
-    assert find_model(root, "good").flip_tta is flip_tta
+def test_a_file_needs_no_checkout(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = write_facts(tmp_path_factory.mktemp("elsewhere") / "any name.keras", model="cups")
+    found = find_model(root, str(path))
+    assert (found.name, found.path, found.info.classes) == ("cups", path, INFO.classes)
 
 
 @pytest.mark.parametrize(
-    ("file", "content", "message"),
+    ("content", "message"),
     [
-        ("training", {}, "training.json: optimizer: Field required; run `dvc checkout`"),
-        ("training", [], "training.json: Input should be "),
-        ("training", TRAINING | {"lr": "fast"}, "training.json: lr: Input should be a valid number; run"),
-        ("evaluation", {}, "evaluation.json: top_1_accuracy: Field required; run `dvc checkout`"),
-        ("evaluation", [], "evaluation.json: Input should be an object; run `dvc checkout`"),
+        ({"good": {}}, "good.json: good.top_1_accuracy: Field required; run `dvc repro`"),
+        ([], "good.json: Input should be an object; run `dvc repro`"),
     ],
 )
-def test_damaged_metrics_are_one_line(root: Path, file: str, content: object, message: str) -> None:
-    write(root, "good", file, content)
+def test_damaged_metrics_are_one_line(root: Path, content: object, message: str) -> None:
+    write_scores(root, "good", content)
     with pytest.raises(InputError) as caught:
         find_model(root, None)
     assert message in str(caught.value)
+
+
+def test_the_published_models_are_fetched(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
+    """The best of them by reports/metrics; a trained model goes before them, but for one that is named."""
+    dvc_project(tmp_path)
+    for name, accuracy in (("small", 0.2), ("large", 0.3)):
+        write_scores(tmp_path, name, {name: {"top_1_accuracy": accuracy}})
+    assert find_model(tmp_path, None).name == "large"
+    assert not (tmp_path / "models" / "small" / "model.keras").exists()
+    assert find_model(tmp_path, None).path == tmp_path / "models" / "large" / "model.keras"
+    assert find_model(tmp_path, "small").info.model == "small"
+    with pytest.raises(InputError, match="no such trained model; did you mean 'small'"):
+        find_model(tmp_path, "smal")
+
+
+def test_a_published_model_that_no_remote_has_is_one_line(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
+    dvc_project(tmp_path)
+    shutil.rmtree(tmp_path / "published")
+    with pytest.raises(InputError, match=r"models/small/model\.keras: cannot be fetched \(.*run `dvc repro`") as caught:
+        find_model(tmp_path, "small")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def dvc_project() -> Callable[[Path], None]:
+    """Returns a function that makes a clone with two published models, which are in its remote alone."""
+
+    def make(folder: Path) -> None:
+        repo = Repo.init(str(folder), no_scm=True)
+        repo.close()
+        (folder / ".dvc" / "config").write_text(
+            "[core]\n    no_scm = True\n['remote \"published\"']\n    url = ../published\n"
+        )
+        stages, artifacts = {}, {}
+        for name in ("small", "large"):
+            path = write_facts(folder / "models" / name / "model.keras", model=name)
+            out = path.relative_to(folder).as_posix()
+            stages[name] = {"cmd": "false", "outs": [{out: {"remote": "published"}}]}
+            artifacts[name] = {"path": out, "type": "model"}
+        (folder / "dvc.yaml").write_text(json.dumps({"stages": stages, "artifacts": artifacts}))
+        with Repo(str(folder)) as repo:
+            repo.commit(force=True)
+            repo.push()
+        shutil.rmtree(folder / "models")
+        shutil.rmtree(folder / ".dvc" / "cache")
+
+    return make
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full exists on Linux only")

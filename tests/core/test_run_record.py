@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tiny_imagenet.core.run_record import ENVIRONMENT, RunFile, RunRecord, TrainingRecord, flatten
+from tiny_imagenet.core.run_record import ENVIRONMENT, RunRecord, TrainingRecord, flatten
 from tiny_imagenet.core.schema import Augmentation, ModelSettings
 
 # A training.json of the version in which a training's speed and the former names of keys were in it.
@@ -129,12 +129,6 @@ def test_named_keys_can_be_left_out_of_the_digest() -> None:
 
 def test_a_run_has_all_settings_of_its_model() -> None:
     assert set(ModelSettings.model_fields) | {"device", "versions", "data_sha256"} == set(RunRecord.model_fields)
-
-
-def test_a_former_run_json_has_no_duration() -> None:
-    run = {"run_id": "a", "experiment": "b", "model_sha256": "c"}
-    assert RunFile.model_validate(run).train_seconds is None
-    assert RunFile.model_validate(run | {"train_seconds": 1.5}).train_seconds == 1.5
 
 
 def test_nested_keys_are_joined_by_dots() -> None:

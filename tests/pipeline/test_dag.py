@@ -52,11 +52,10 @@ def test_git_status_lists_the_results_in_git_alone(built):
 
 
 def test_each_model_has_one_run(project):
-    ids = {name: project.json(f"models/{name}/run.json")["run_id"] for name in NAMES}
-    runs = project.runs()
-    assert len(set(ids.values()) & set(runs)) == len(NAMES)
-    for name, run_id in ids.items():
-        assert (runs[run_id].info.run_name.split()[0], runs[run_id].info.status) == (name, "FINISHED")
+    runs = {name: project.run_of(name) for name in NAMES}
+    assert len({run.info.run_id for run in runs.values()}) == len(NAMES)
+    for name, run in runs.items():
+        assert (run.info.run_name.split()[0], run.info.status) == (name, "FINISHED")
 
 
 def test_an_up_to_date_pipeline_runs_no_stage(workspace):

@@ -50,7 +50,7 @@ def test_a_temporary_checkout_logs_to_the_one_store(project, trap):
     tags = {key: run.data.tags[key] for key in ("dvc.experiment", "dvc.baseline", "dvc.stage")}
     head = project.git("rev-parse", "HEAD").strip()
     assert tags == {"dvc.experiment": "temporary", "dvc.baseline": head, "dvc.stage": f"train@{CHEAP}"}
-    first = before[project.json(f"models/{CHEAP}/run.json")["run_id"]]
+    first = project.run_of(CHEAP)
     assert run.data.tags["dataset.sha256"] == first.data.tags["dataset.sha256"] != ""
 
     assert run.info.artifact_uri.startswith((project.store / "artifacts").as_uri())
@@ -109,7 +109,7 @@ def test_metrics_diff(project, dropout):
 
 def test_compare(project, dropout):
     first, second = f"HEAD:{CHEAP}", f"dropout:{CHEAP}"
-    run_id = project.json(f"models/{CHEAP}/run.json")["run_id"]
+    run_id = project.run_of(CHEAP).info.run_id
 
     def compare(*words: str) -> dict:
         return json.loads(project.run("python", "-m", "tiny_imagenet", "compare", "--json", *words, PYTHONPATH="src"))

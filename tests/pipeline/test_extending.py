@@ -76,7 +76,7 @@ def test_a_seed(with_model):
     assert executed(project.dvc("repro", *names)) in ([names[1]], names)  # the first may come from the run-cache
     first, second = (project.json(f"metrics/{name}/training.json") for name in ("small_cnn", "small_cnn_2"))
     differing = {key for key in first if first[key] != second[key]}
-    assert differing == {"model", "seed"}
+    assert differing == {"model", "seed", "model_sha256"}
 
 
 def test_a_metric(workspace):
@@ -86,7 +86,7 @@ def test_a_metric(workspace):
     workspace.dvc("repro", "--single-item", f"evaluate@{CHEAP}")
     shown = workspace.json(f"reports/metrics/{CHEAP}.json")[CHEAP]
     assert shown["top_1_accuracy"] <= shown["top_3_accuracy"] <= shown["top_5_accuracy"]
-    run = workspace.runs()[workspace.json(f"models/{CHEAP}/run.json")["run_id"]]
+    run = workspace.run_of(CHEAP)
     assert run.data.metrics["final_val_top_3_accuracy"] == shown["top_3_accuracy"]
 
 

@@ -55,15 +55,6 @@ def test_the_published_trainings_saw_train_and_hold_out(tmp_path: Path) -> None:
     assert rows["vgg"] == PUBLISHED.model_copy(update={"images_seen": 40 * 2 * 6})
 
 
-def test_the_training_time_is_that_of_run_json(folder: Path) -> None:
-    run_file = folder / "models/vgg/run.json"
-    assert load(folder).train_seconds == 3725.0
-    change_json(run_file, train_seconds=None)
-    assert load(folder).train_seconds is None
-    run_file.unlink()
-    assert load(folder).train_seconds is None
-
-
 def test_files_of_earlier_versions_are_read(folder: Path) -> None:
     """Their training.json has the time and other keys, their history.csv the seconds of each epoch."""
     old = {"warmup": 0.2, "flip_averaging": True, "train_seconds": 9.0, "images_per_second": 7.0}
@@ -135,12 +126,6 @@ def test_a_damaged_training_record_is_one_line(folder: Path, content: bytes, wha
     path.unlink()
     with pytest.raises(InputError, match=r"training\.json: no results of the model 'vgg'; run `dvc repro`"):
         load_result("vgg", path.parent)
-
-
-def test_a_damaged_run_file_is_one_line(folder: Path) -> None:
-    (folder / "models/vgg/run.json").write_text("{}")
-    with pytest.raises(InputError, match=r"run\.json: run_id: Field required; run `dvc repro`"):
-        load(folder)
 
 
 @pytest.mark.parametrize(

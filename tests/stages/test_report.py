@@ -6,15 +6,17 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tests.support.synthetic_results import write_project
+from tests.support.synthetic_results import training, write_project
 
-from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.errors import InputError, PipelineError
+from tiny_imagenet.tracking.runs import TrackedRun
 
 ROOT = Path(__file__).parents[2]
 EVIL = "<script>alert(1)</script>, evil"
@@ -141,9 +143,21 @@ def test_results_on_the_hold_out_have_a_note_and_its_images(tmp_path: Path, monk
         assert "Scored on the hold-out" in (tmp_path / "reports" / name).read_text(encoding="utf-8")
 
 
-def test_a_champion_needs_its_run_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_champion_needs_its_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     champion = {"examples": ["one"], "champion": True}
     write_project(tmp_path, ["zero", "one"], {"vgg": 5}, report=champion)
-    (tmp_path / "models" / "vgg" / "run.json").unlink()
-    with pytest.raises(InputError, match=r"models/vgg/run\.json: No such file or directory; run `dvc repro`"):
+    with pytest.raises(PipelineError, match="vgg: its MLflow run: is not in the store with its model; train it again"):
         run_here(tmp_path, monkeypatch)
+
+
+def test_the_training_time_is_that_of_the_run_with_the_models_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, empty_store: Path
+) -> None:
+    write_project(tmp_path, ["zero", "one"], {"vgg": 5, "simple_cnn": 5})
+    shutil.copytree(empty_store, tmp_path / "mlruns")
+    record = training("vgg", epochs=5)
+    with TrackedRun(tmp_path, record, stage="train@vgg") as run:
+        run.log_result(record.model_sha256, 75.0)
+    run_here(tmp_path, monkeypatch)
+    rows = json.loads((tmp_path / "reports/results.json").read_text())
+    assert {row["model"]: row["train_seconds"] for row in rows} == {"vgg": 75.0, "simple_cnn": None}

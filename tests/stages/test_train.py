@@ -29,6 +29,7 @@ from tests.support.tiny_records import (
 
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
 
 TIMES = ("seconds", "images_per_second")  # of an epoch, in MLflow only
 NAMES = ("loss", "objective", "top_1_accuracy", "top_5_accuracy")
@@ -98,12 +99,9 @@ def test_the_outputs_of_a_training(trained: Path) -> None:
     summary = read_json(trained, "metrics/tiny/architecture.json")
     assert summary["num_parameters"] == training["num_parameters"]
     assert summary["macs_per_image"] == training["macs_per_image"]
-    run = read_json(trained, "models/tiny/run.json")
-    assert run.keys() == {"run_id", "experiment", "model_sha256", "train_seconds"}
-    assert run["experiment"] == DATASET
-    assert run["model_sha256"] == sha256_of(trained / "models" / "tiny" / "model.keras")
+    assert training["model_sha256"] == sha256_of(trained / "models" / "tiny" / "model.keras")
     names = {path.name for path in (trained / "models" / "tiny").iterdir()}
-    assert names - {"submission.txt"} == {"model.keras", "run.json"}  # the stage evaluate has run since
+    assert names - {"submission.txt"} == {"model.keras"}  # the stage evaluate has run since
     assert not list((trained / ".checkpoints").iterdir())
 
 
@@ -114,7 +112,7 @@ def logged(folder: Path, run: Run, name: str) -> dict[int, float]:
 
 def test_the_mlflow_run_of_a_training(trained: Path) -> None:
     (run,) = runs(trained)
-    assert read_json(trained, "models/tiny/run.json")["run_id"] == run.info.run_id
+    assert run.data.tags[MODEL_SHA256] == read_json(trained, "metrics/tiny/training.json")["model_sha256"]
     assert (run.info.run_name, run.info.status) == ("tiny", "FINISHED")
     digest = sha256_of(trained / "data" / "records" / "manifest.json")
     assert run.data.tags["dvc.stage"] == "train@tiny"
@@ -126,7 +124,7 @@ def test_the_mlflow_run_of_a_training(trained: Path) -> None:
         assert logged(trained, run, name) == {int(row["epoch"]): float(row[name]) for row in rows}
     for name in TIMES:
         assert list(logged(trained, run, name)) == [1, 2]
-    seconds = read_json(trained, "models/tiny/run.json")["train_seconds"]
+    seconds = run.data.metrics[TRAIN_SECONDS]
     assert seconds == pytest.approx(sum(logged(trained, run, "seconds").values()))
     assert run.outputs is not None
     (model,) = run.outputs.model_outputs
@@ -134,7 +132,6 @@ def test_the_mlflow_run_of_a_training(trained: Path) -> None:
 
 
 def test_equal_trainings_in_two_folders_give_equal_files(tmp_path: Path, empty_store: Path) -> None:
-    """Only run.json differs, by the run and its time."""
     folders = [write_project(tmp_path / name, empty_store) for name in ("first", "second")]
     for hash_seed, folder in enumerate(folders):
         status, _, err = run_stage(folder, "train", "tiny", PYTHONHASHSEED=str(hash_seed))
@@ -143,9 +140,7 @@ def test_equal_trainings_in_two_folders_give_equal_files(tmp_path: Path, empty_s
         first, second = (folder / name for folder in folders)
         assert first.read_bytes() == second.read_bytes(), name
     files = {path.name for path in folders[0].glob("m*s/tiny/*")}
-    assert files == {Path(name).name for name in OUTPUTS} | {"run.json"}
-    first, second = (read_json(folder, "models/tiny/run.json") for folder in folders)
-    assert {key for key in first if first[key] != second[key]} == {"run_id", "train_seconds"}
+    assert files == {Path(name).name for name in OUTPUTS}
 
 
 def test_mixed_precision(project: Path, trained: Path) -> None:
@@ -340,7 +335,7 @@ def test_a_training_killed_stopped_and_resumed_gives_the_same_files(tmp_path: Pa
     assert_equal_files(folder, undisturbed, epochs)
     (finished,) = runs(folder)
     assert (finished.info.run_id, finished.info.status) == (run.info.run_id, "FINISHED")
-    assert read_json(folder, "models/tiny/run.json")["run_id"] == run.info.run_id
+    assert MODEL_SHA256 in finished.data.tags
     for name in ("loss", "val_top_1_accuracy"):
         metrics = client(folder).get_metric_history(run.info.run_id, name)
         assert [metric.step for metric in metrics] == list(range(1, epochs + 1))

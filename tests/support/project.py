@@ -16,6 +16,8 @@ import yaml
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
+from tiny_imagenet.tracking.trained_runs import MODEL_SHA256
+
 REPOSITORY = Path(__file__).parents[2]
 PARAMS = REPOSITORY / "demo" / "params.yaml"
 NAMES = tuple(yaml.safe_load(PARAMS.read_text(encoding="utf-8"))["models"])
@@ -139,6 +141,11 @@ class Project:
         client = self.client()
         found = client.search_runs([item.experiment_id for item in client.search_experiments()])
         return {run.info.run_id: run for run in sorted(found, key=lambda run: run.info.start_time)}
+
+    def run_of(self, model: str) -> Run:
+        """Returns the MLflow run that trained a model, the newest of equal trainings."""
+        digest = self.json(f"metrics/{model}/training.json")["model_sha256"]
+        return [run for run in self.runs().values() if run.data.tags.get(MODEL_SHA256) == digest][-1]
 
     def _files_of(self, repository: Path) -> list[str]:
         command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]

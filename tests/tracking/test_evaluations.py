@@ -9,13 +9,11 @@ from PIL import Image
 from tests.tracking.test_runs import new_run
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.run_record import RunFile
 from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.evaluations import BEST, download_evaluation, log_evaluation
+from tiny_imagenet.tracking.trained_runs import train_seconds
 
-
-def run_file(run_id: str) -> RunFile:
-    return RunFile(run_id=run_id, experiment="digits", model_sha256="ab" * 32)
+MODEL = "cd" * 32  # digest of a model's file
 
 
 def png(size: tuple[int, int] = (40, 30)) -> bytes:
@@ -30,10 +28,11 @@ def evaluated(root: Path) -> tuple[MlflowClient, str]:
     with new_run(root) as run:
         for number, loss in enumerate((3.0, 1.0, 2.0), start=1):
             run.log_epoch({"epoch": number, "val_loss": loss, "val_top_1_accuracy": 1 / loss, "lr": 0.1})
+        run.log_result(MODEL, 1.5)
     folder = root / "metrics"
     folder.mkdir()
     (folder / "per_class.csv").write_text("a\n")
-    log_evaluation(root, run_file(run.run_id), {"loss": 0.5}, folder, {"confusion": png()})
+    log_evaluation(root, "digits", MODEL, {"loss": 0.5}, folder, {"confusion": png()})
     return run.client, run.run_id
 
 
@@ -58,7 +57,7 @@ def test_the_best_epoch_is_chosen_for_each_metric_of_a_step() -> None:
 def test_files_and_images_are_logged(evaluated: tuple[MlflowClient, str], root: Path) -> None:
     client, run_id = evaluated
     files = [file.path for file in client.list_artifacts(run_id, "evaluation")]
-    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv", "evaluation/run.json"]
+    assert files == ["evaluation/confusion.png", "evaluation/per_class.csv"]
     with Image.open(client.download_artifacts(run_id, files[0])) as picture:
         assert picture.size == (40, 30)
     assert any("confusion" in file.path for file in client.list_artifacts(run_id, "images"))  # shown in the charts
@@ -68,9 +67,9 @@ def test_files_and_images_are_logged(evaluated: tuple[MlflowClient, str], root: 
 def test_a_logged_evaluation_can_be_downloaded(
     evaluated: tuple[MlflowClient, str], root: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    folder, data_sha256 = download_evaluation(root, evaluated[1], tmp_path_factory.mktemp("downloaded"))
-    assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "per_class.csv", "run.json"]
-    assert data_sha256 == "ab" * 32
+    folder, data_sha256, seconds = download_evaluation(root, evaluated[1], tmp_path_factory.mktemp("downloaded"))
+    assert sorted(path.name for path in folder.iterdir()) == ["confusion.png", "per_class.csv"]
+    assert (data_sha256, seconds) == ("ab" * 32, 1.5)
 
 
 def test_a_run_without_an_evaluation_is_named(root: Path, tmp_path: Path) -> None:
@@ -88,5 +87,24 @@ def test_a_missing_store_is_named_and_not_created(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_without_its_run_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    log_evaluation(root, run_file("0" * 32), {"loss": 0.5}, root, {})
-    assert capsys.readouterr().err.startswith("warning: tracking: the evaluation was not logged (")
+    with new_run(root) as run:
+        run.log_result(MODEL, 1.5)
+    log_evaluation(root, "digits", "0" * 64, {"loss": 0.5}, root, {})
+    line = "warning: tracking: the evaluation was not logged: the store has no run of this model\n"
+    assert capsys.readouterr().err == line
+
+
+def test_of_equal_trainings_the_newest_run_is_found(root: Path) -> None:
+    for seconds in (1.0, 2.0):
+        with new_run(root) as run:
+            run.log_result(MODEL, seconds)
+    found = train_seconds(root, "digits", {"cnn": MODEL, "other": "0" * 64, "of an earlier version": ""})
+    assert found == {"cnn": 2.0}
+
+
+def test_a_store_that_fails_leaves_the_times_unknown(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "mlruns" / "mlflow.db").write_text("no database")
+    assert train_seconds(root, "digits", {"cnn": MODEL}) == {}
+    assert capsys.readouterr().err.startswith("warning: tracking: training times are not known (")

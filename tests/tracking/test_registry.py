@@ -26,7 +26,6 @@ from tests.support.synthetic_results import DATA_REPORT, training
 from tests.support.tiny_records import import_stage, shrunk_params, write_params
 
 from tiny_imagenet.core.errors import PipelineError
-from tiny_imagenet.core.run_record import RunFile
 from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.images.decoding import load_images
 from tiny_imagenet.tracking.registry import Candidate, register_champion
@@ -46,22 +45,19 @@ def network() -> keras.Model:
 
 
 def train(root: Path, name: str, network: Any, digest: str = "ab") -> str:
-    """Writes what training would: a run with the model, and run.json."""
+    """Logs what training would: a run with the model and its digest."""
     record = training(name, epochs=1).model_copy(update={"data_sha256": digest})
     with TrackedRun(root, record, stage=f"train@{name}") as run:
         if network is not None:
             run.log_model(network, 8)
-    folder = root / "models" / name
-    folder.mkdir(parents=True, exist_ok=True)
-    content = {"run_id": run.run_id, "experiment": "digits", "model_sha256": ""}
-    (folder / "run.json").write_text(json.dumps(content))
+        run.log_result(record.model_sha256, 1.5)
     return run.run_id
 
 
 def challenge(root: Path, name: str, top_1: float, split: str = "val", card: str = "# Card") -> str:
     (root / "card.md").write_text(card)
-    run = RunFile.model_validate_json((root / "models" / name / "run.json").read_bytes())
-    return register_champion(root, Candidate(name, split, top_1, run), root / "card.md")
+    candidate = Candidate(name, split, top_1, "digits", training(name, epochs=1).model_sha256)
+    return register_champion(root, candidate, root / "card.md")
 
 
 def client(root: Path) -> MlflowClient:
@@ -133,8 +129,8 @@ def test_the_same_model_again_is_the_same_version_with_the_new_card(root: Path, 
 
 def test_a_model_that_the_store_lacks_is_one_line(root: Path) -> None:
     for half in (None, SimpleNamespace(output_shape=(None, 3))):  # a failed upload stays in the store
-        run_id = train(root, "vgg", half)
-        line = rf"MLflow run {run_id}: is not in the store with its model; train it again"
+        train(root, "vgg", half)
+        line = r"vgg: its MLflow run: is not in the store with its model; train it again"
         with pytest.raises(PipelineError, match=line):
             challenge(root, "vgg", 0.25)
 

@@ -16,7 +16,9 @@ from tests.training.test_loop import OPTIONS, run
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import sha256_of
-from tiny_imagenet.core.run_record import RunFile, RunRecord, TrainingRecord
+from tiny_imagenet.core.run_record import RunRecord, TrainingRecord
+from tiny_imagenet.dataset.manifest import load_manifest
+from tiny_imagenet.dataset.model_info import read_model_info
 from tiny_imagenet.distribute import devices
 from tiny_imagenet.models.layers.blocks import BACKBONE
 from tiny_imagenet.scoring.flops import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_MAC
@@ -110,7 +112,7 @@ def results(folders: Folders, tmp_path_factory: pytest.TempPathFactory) -> Itera
     """A trainer after its training, and the folder of its results."""
     trainer, folder = build(folders), tmp_path_factory.mktemp("results")
     run(trainer)
-    write_results(trainer, record(), "abc", folder / "models", folder / "metrics")
+    write_results(trainer, record(), load_manifest(folders.records), folder / "models", folder / "metrics")
     yield trainer, folder
     trainer.store.remove()
 
@@ -119,11 +121,11 @@ def read_json(path: Path) -> dict[str, Any]:
     return dict(json.loads(path.read_text()))
 
 
-def test_the_results_are_five_files(results: tuple[Trainer, Path]) -> None:
+def test_the_results_are_four_files(results: tuple[Trainer, Path]) -> None:
     trainer, folder = results
     names = {path.relative_to(folder).as_posix() for path in folder.glob("*/*")}
     metrics = {f"metrics/{name}" for name in ("architecture.json", "history.csv", "training.json")}
-    assert names == metrics | {"models/model.keras", "models/run.json"}
+    assert names == metrics | {"models/model.keras"}
     assert read_json(folder / "metrics" / "architecture.json") == summarize_model(trainer.model)
 
 
@@ -134,14 +136,10 @@ def test_the_history_has_no_times(results: tuple[Trainer, Path]) -> None:
     assert rows == [{key: value for key, value in row.items() if key not in TIMES} for row in trainer.progress.history]
 
 
-def test_run_json_holds_the_run_the_models_digest_and_the_seconds(results: tuple[Trainer, Path]) -> None:
-    trainer, folder = results
-    assert RunFile(**read_json(folder / "models" / "run.json")) == RunFile(
-        run_id="abc",
-        experiment=DATASET,
-        model_sha256=sha256_of(folder / "models" / "model.keras"),
-        train_seconds=sum(row["seconds"] for row in trainer.progress.history),
-    )
+def test_the_model_carries_what_its_use_needs(results: tuple[Trainer, Path], folders: Folders) -> None:
+    info, manifest = read_model_info(results[1] / "models" / "model.keras"), load_manifest(folders.records)
+    assert (info.model, info.dataset, info.flip_tta) == (record().model, manifest.dataset, record().flip_tta)
+    assert (info.classes, info.image_size) == (manifest.classes, manifest.image_size)
 
 
 def test_training_json_holds_the_run_and_its_cost(results: tuple[Trainer, Path]) -> None:
@@ -149,6 +147,7 @@ def test_training_json_holds_the_run_and_its_cost(results: tuple[Trainer, Path])
     written = read_json(folder / "metrics" / "training.json")
     assert "train_seconds" not in written
     found = TrainingRecord(**written)
+    assert found.model_sha256 == sha256_of(folder / "models" / "model.keras")
     assert {key: getattr(found, key) for key in RunRecord.model_fields} == dict(record())
     assert found.pretrained is None
     assert found.num_parameters == trainer.model.count_params()
@@ -169,7 +168,7 @@ def test_flops_follow_the_image_sizes_and_the_frozen_epochs(folders: Folders, tm
     first.name = BACKBONE
     trainer.progress.history = [{"epoch": epoch, "seconds": 1.0} for epoch in (1, 2)]
     loaded_weights = record(**changes | {"arguments": changes["arguments"] | {"weights": "w.keras"}})
-    write_results(trainer, loaded_weights, "abc", tmp_path, tmp_path)
+    write_results(trainer, loaded_weights, load_manifest(folders.records), tmp_path, tmp_path)
     small, full = (summarize_model(trainer.model, size)["layers"] for size in (SIZE // 2, SIZE))
     factors = [FORWARD_FLOPS_PER_MAC if layer["name"] == BACKBONE else TRAIN_FLOPS_PER_MAC for layer in small]
     flops = sum(factor * layer["macs"] for factor, layer in zip(factors, small, strict=True))

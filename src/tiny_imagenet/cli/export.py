@@ -24,7 +24,7 @@ PAGE = """\
 # {{ model.name }}
 
 Classifies images of {{ info.dataset }} into {{ info.classes | length }} classes, listed in `classes.csv`.
-Input: float32 `(images, {{ info.image_size }}, {{ info.image_size }}, 3)`, RGB, 0 to 255; the model normalizes them itself.
+Input: float32 `(images, {{ size }}, {{ size }}, 3)`, RGB, 0 to 255; the model normalizes them itself.
 Output: float32 logits `(images, {{ info.classes | length }})`; their softmax gives the probabilities.
 {%- if info.flip_tta %}
 It was evaluated on the mean of the logits of each image and of its mirror image; to get the same accuracy, do the same.
@@ -112,6 +112,7 @@ def _render_page(trained: TrainedModel, measurements: Sequence[Measurement], dev
     return template.render(
         model=trained,
         info=trained.info,
+        size=trained.info.image_size,
         measurements=measurements,
         batch_size=BATCH_SIZE,
         rounds=ROUNDS,

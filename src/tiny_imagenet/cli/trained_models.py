@@ -77,7 +77,8 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
         InputError: There is no such model, or its file cannot be read.
     """
     if name is not None and name.endswith(".keras"):
-        return _open(Path(name))
+        info = read_model_info(Path(name))
+        return TrainedModel(info.model, Path(name), info)
     paths = {path.parent.name: path for path in sorted(root.glob(f"models/*/{FILE}"))}
     published = {} if paths and (name is None or name in paths) else _published(root)
     known = paths or published
@@ -88,12 +89,8 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
     best = name or max(known, key=lambda each: _top_1_accuracy(root, each))
     if best not in paths:
         _fetch(root, published[best])
-    return _open((paths | published)[best])
-
-
-def _open(path: Path) -> TrainedModel:
-    info = read_model_info(path)
-    return TrainedModel(info.model, path, info)
+    path = (paths | published)[best]
+    return TrainedModel(best, path, read_model_info(path))
 
 
 def _top_1_accuracy(root: Path, name: str) -> float:

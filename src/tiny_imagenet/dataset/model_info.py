@@ -15,7 +15,7 @@ from tiny_imagenet.dataset.classes import Class
 
 MEMBER = "tiny_imagenet.json"  # of the zip; Keras ignores members that it does not know
 MAX_RATIO = 20  # of a file's content to its size: models are stored, hardly compressed
-TRAIN_AGAIN = "train the model again with `dvc repro`"
+TRAIN_AGAIN = "train the model again with `dvc repro --force`"
 
 
 class ModelInfo(Record):
