@@ -72,7 +72,7 @@ format: $(READY) ## format the code and fix what ruff can
 
 lock: ## pin every dependency anew, with hashes (needs uv)
 	uv pip compile -q --universal --python-version 3.10 --generate-hashes --no-header --no-annotate \
-		--group dev pyproject.toml -o requirements.lock
+		--group dev --extra s3 pyproject.toml -o requirements.lock
 	cd tests/addons && uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		requirements.in -o requirements.lock
 	cd benchmarks && uv pip compile -q --python-version 3.11 --generate-hashes --no-header --no-annotate requirements.in | \
