@@ -70,7 +70,7 @@ def test_damaged_metrics_are_one_line(root: Path, content: object, message: str)
     assert message in str(caught.value)
 
 
-def test_the_published_models_are_fetched(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
+def test_the_released_models_are_fetched(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
     """The best of them by reports/metrics; a trained model goes before them, but for one that is named."""
     dvc_project(tmp_path)
     for name, accuracy in (("small", 0.2), ("large", 0.3)):
@@ -83,9 +83,9 @@ def test_the_published_models_are_fetched(tmp_path: Path, dvc_project: Callable[
         find_model(tmp_path, "smal")
 
 
-def test_a_published_model_that_no_remote_has_is_one_line(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
+def test_a_released_model_that_the_remote_lacks_is_one_line(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
     dvc_project(tmp_path)
-    shutil.rmtree(tmp_path / "published")
+    shutil.rmtree(tmp_path / "release")
     with pytest.raises(InputError, match=r"models/small/model\.keras: cannot be fetched \(.*run `dvc repro`") as caught:
         find_model(tmp_path, "small")
     assert "\n" not in str(caught.value)
@@ -93,19 +93,19 @@ def test_a_published_model_that_no_remote_has_is_one_line(tmp_path: Path, dvc_pr
 
 @pytest.fixture
 def dvc_project() -> Callable[[Path], None]:
-    """Returns a function that makes a clone with two published models, which are in its remote alone."""
+    """Returns a function that makes a clone with two released models, which are in its remote alone."""
 
     def make(folder: Path) -> None:
         repo = Repo.init(str(folder), no_scm=True)
         repo.close()
         (folder / ".dvc" / "config").write_text(
-            "[core]\n    no_scm = True\n['remote \"published\"']\n    url = ../published\n"
+            "[core]\n    no_scm = True\n['remote \"release\"']\n    url = ../release\n"
         )
         stages, artifacts = {}, {}
         for name in ("small", "large"):
             path = write_facts(folder / "models" / name / "model.keras", model=name)
             out = path.relative_to(folder).as_posix()
-            stages[name] = {"cmd": "false", "outs": [{out: {"remote": "published"}}]}
+            stages[name] = {"cmd": "false", "outs": [{out: {"remote": "release"}}]}
             artifacts[name] = {"path": out, "type": "model"}
         (folder / "dvc.yaml").write_text(json.dumps({"stages": stages, "artifacts": artifacts}))
         with Repo(str(folder)) as repo:

@@ -1,4 +1,4 @@
-"""The trained models of a checkout: those in models/, and the published ones, which DVC can fetch."""
+"""The trained models of a checkout: those in models/, and the released ones, which DVC can fetch."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ def add_root_argument(parser: argparse.ArgumentParser) -> None:
 
 
 def find_model(root: Path, name: str | None) -> TrainedModel:
-    """Finds a trained model of a checkout, which DVC fetches if it is a published one that is not there.
+    """Finds a trained model of a checkout, which DVC fetches if it is a released one that is not there.
 
     Args:
         root: The checkout.
         name: A model of params.yaml, or the path of a `.keras` file. None: of the trained models, or else of the
-            published ones, the one with the best top-1 accuracy.
+            released ones, the one with the best top-1 accuracy.
 
     Raises:
         InputError: There is no such model, or its file cannot be read.
@@ -80,16 +80,16 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
         info = read_model_info(Path(name))
         return TrainedModel(info.model, Path(name), info)
     paths = {path.parent.name: path for path in sorted(root.glob(f"models/*/{FILE}"))}
-    published = {} if paths and (name is None or name in paths) else _published(root)
-    known = paths or published
-    if name is not None and name not in paths | published:
-        raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, published | paths))
+    released = {} if paths and (name is None or name in paths) else _released(root)
+    known = paths or released
+    if name is not None and name not in paths | released:
+        raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, released | paths))
     if not known:
         raise InputError(root / "models", "holds no trained model", "run `dvc repro`, or name a checkout with --root")
     best = name or max(known, key=lambda each: _top_1_accuracy(root, each))
     if best not in paths:
-        _fetch(root, published[best])
-    path = (paths | published)[best]
+        _fetch(root, released[best])
+    path = (paths | released)[best]
     return TrainedModel(best, path, read_model_info(path))
 
 
@@ -99,7 +99,7 @@ def _top_1_accuracy(root: Path, name: str) -> float:
     return load_json(dict[str, Scores], path, "run `dvc repro`")[name].top_1_accuracy if path.exists() else -1.0
 
 
-def _published(root: Path) -> dict[str, Path]:
+def _released(root: Path) -> dict[str, Path]:
     """Returns the files of the models that dvc.yaml lists under `artifacts`."""
     if not (root / "dvc.yaml").exists():
         return {}
@@ -108,8 +108,8 @@ def _published(root: Path) -> dict[str, Path]:
 
 
 def _fetch(root: Path, path: Path) -> None:
-    """Pulls a published model's file from DVC's remote."""
-    print(f"{path.parent.name}: fetching the published model with DVC ...", file=sys.stderr, flush=True)
+    """Pulls a released model's file from DVC's remote."""
+    print(f"{path.parent.name}: fetching the released model with DVC ...", file=sys.stderr, flush=True)
 
     from dvc.exceptions import DvcException
     from dvc.repo import Repo
