@@ -83,7 +83,7 @@ def test_the_released_models_are_fetched(tmp_path: Path, dvc_project: Callable[[
         find_model(tmp_path, "smal")
 
 
-def test_a_released_model_that_the_remote_lacks_is_one_line(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
+def test_a_model_that_the_remote_lacks_is_one_line(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:
     dvc_project(tmp_path)
     shutil.rmtree(tmp_path / "release")
     with pytest.raises(InputError, match=r"models/small/model\.keras: cannot be fetched \(.*run `dvc repro`") as caught:

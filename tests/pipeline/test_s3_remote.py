@@ -52,7 +52,8 @@ def test_a_model_goes_to_s3_and_comes_back(tmp_path: Path, bucket: tuple[str, Pa
         "[core]\n    no_scm = True\n['remote \"release\"']\n    url = s3://team/models\n"
     )
     (root / ".dvc" / "config.local").write_text(
-        f"['remote \"release\"']\n    endpointurl = {address}\n    access_key_id = {KEY}\n    secret_access_key = {SECRET}\n"
+        f"['remote \"release\"']\n    endpointurl = {address}\n"
+        f"    access_key_id = {KEY}\n    secret_access_key = {SECRET}\n"
     )
     model = root / "models" / "cnn" / "model.keras"
     model.parent.mkdir(parents=True)
