@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tiny_imagenet.core.text import printable
+
 
 class PipelineError(Exception):
     """An expected failure at run time, reported as `WHERE: WHAT; TODO`.
@@ -18,9 +20,9 @@ class PipelineError(Exception):
         super().__init__(where, what, todo)
 
     def __str__(self) -> str:
-        """Returns the message in one line."""
+        """Returns the message in one line, safe to print."""
         where, what, todo = self.args
-        return f"{where}: {what}; {todo}".replace("\n", " ")
+        return printable(f"{where}: {what}; {todo}".replace("\n", " "))
 
 
 class InputError(PipelineError):
