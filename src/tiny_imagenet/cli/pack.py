@@ -18,7 +18,8 @@ import PIL.Image
 from tqdm import tqdm
 
 from tiny_imagenet.archive.zip_archive import Archive
-from tiny_imagenet.cli.pictures import find_pictures, read_picture
+from tiny_imagenet.cli.picture_files import find_pictures
+from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.core.disk import disk_errors
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, sha256_of

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.cli.pictures import find_pictures, read_picture
+from tiny_imagenet.cli.picture_files import find_pictures
+from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import short_names
