@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tiny_imagenet.cli.picture_files import list_folder
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.text import printable
+from tiny_imagenet.dataset.text import printable
 
 Pictures = dict[str, list[Path]]  # by class, in the order of the labels
 SPLITS = {

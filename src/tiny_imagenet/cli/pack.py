@@ -24,7 +24,7 @@ from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.core.disk import disk_errors
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, sha256_of
-from tiny_imagenet.core.text import printable
+from tiny_imagenet.dataset.text import printable
 from tiny_imagenet.records.splits import load_dataset
 
 HELP = "make a dataset for the pipeline from a folder that holds a folder of pictures for each class"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tiny_imagenet.core.text import printable
-
 
 class PipelineError(Exception):
     """An expected failure at run time, reported as `WHERE: WHAT; TODO`.
@@ -20,9 +18,10 @@ class PipelineError(Exception):
         super().__init__(where, what, todo)
 
     def __str__(self) -> str:
-        """Returns the message in one line, safe to print."""
+        """Returns the message in one line, with escapes for characters that a terminal would obey or hide."""
         where, what, todo = self.args
-        return printable(f"{where}: {what}; {todo}".replace("\n", " "))
+        text = f"{where}: {what}; {todo}".replace("\n", " ")
+        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 class InputError(PipelineError):

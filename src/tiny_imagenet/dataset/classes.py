@@ -8,7 +8,7 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
-from tiny_imagenet.core.text import printable
+from tiny_imagenet.dataset.text import printable
 
 NO_LABEL = -1  # of the test images, whose classes are not published
 

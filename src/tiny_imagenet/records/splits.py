@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tiny_imagenet.archive.tables import read_table
 from tiny_imagenet.archive.zip_archive import IDENTIFIER, REPAIR, Archive
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import NO_LABEL, Class
+from tiny_imagenet.records.tables import read_table
 
 
 class Image(NamedTuple):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from tiny_imagenet.archive.zip_archive import REPAIR, Archive
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.text import printable
+from tiny_imagenet.dataset.text import printable
 
 LINE_END = re.compile(r"\r?\n")  # not str.splitlines(), which also divides a line at \x0b, \x85 or \u2028
 BYTE_ORDER_MARK = "\ufeff"  # at the start of a file as some editors save it, or of a line where two were joined

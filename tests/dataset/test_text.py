@@ -1,7 +1,7 @@
 import pytest
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.text import printable
+from tiny_imagenet.dataset.text import printable
 
 
 @pytest.mark.parametrize(
