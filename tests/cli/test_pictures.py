@@ -366,9 +366,11 @@ def test_the_pictures_of_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     os.mkfifo(tmp_path / "pipe.png")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path).pictures]
     assert found == ["a.jpg", "b.PNG", "more/c.webp"]
-    assert find_pictures(tmp_path / "Thumbs.db") == [tmp_path / "Thumbs.db"]  # a named file is not filtered
+    others = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path).others]
+    assert others == ["Thumbs.db", "more/notes.txt", "pipe.png"]
+    assert find_pictures(tmp_path / "Thumbs.db").pictures == [tmp_path / "Thumbs.db"]  # a named file is not filtered
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no picture"):
         find_pictures(tmp_path / "empty")

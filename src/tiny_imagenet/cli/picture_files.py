@@ -45,20 +45,29 @@ def _refuse_folder(error: OSError) -> None:
     raise InputError(error.filename, f"cannot be read ({error.strerror})", "check its permissions") from None
 
 
-def find_pictures(path: Path) -> list[Path]:
-    """Returns a file itself, or the pictures in a folder and its subfolders, by suffix, sorted.
-
-    Files and folders whose name begins with a dot are skipped.
+def find_pictures(path: Path) -> Listing:
+    """Returns a file itself, or the files in a folder and its subfolders: the pictures by suffix, and all others.
 
     Raises:
         InputError: The folder holds no picture, or cannot be read.
     """
     if not path.is_dir():
-        return [path]
-    found, others = list_folder(path)
-    if not found:
-        raise no_picture(path, others)
-    return found
+        return Listing([path], [])
+    listing = list_folder(path)
+    if not listing.pictures:
+        raise no_picture(path, listing.others)
+    return listing
+
+
+def left_out(folder: Path, others: Sequence[Path]) -> list[str]:
+    """Returns a line on the files in a folder that are left out, or none if there is no such file."""
+    if not others:
+        return []
+    noun = "file that is no picture by its" if len(others) == 1 else "files that are no pictures by their"
+    return [
+        f"{folder}: left out {len(others):,} {noun} suffix ({describe_suffixes(others)}), such as "
+        f"{others[0].relative_to(folder)}; convert pictures of other formats to JPEG or PNG"
+    ]
 
 
 def no_picture(folder: Path, others: Sequence[Path]) -> InputError:

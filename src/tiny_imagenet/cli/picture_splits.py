@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tiny_imagenet.cli.class_folders import Classes, Pictures, find_classes, find_split_folders
-from tiny_imagenet.cli.picture_files import describe_suffixes, list_folder, no_picture
+from tiny_imagenet.cli.picture_files import describe_suffixes, left_out, list_folder, no_picture
 from tiny_imagenet.core.errors import InputError
 
 MAX_NAMED = 5  # classes that a note names
@@ -68,7 +68,7 @@ def _find_test(folder: Path | None) -> tuple[list[Path], list[str]]:
         return [], []
     pictures, others = list_folder(folder)
     notes = [f"{folder}: its pictures become the test split, which has no labels"] if pictures else []
-    return pictures, notes + _left_out(folder, others)
+    return pictures, notes + left_out(folder, others)
 
 
 def _as_classes_of(train: Classes, val: Classes, train_folder: Path) -> Pictures:
@@ -108,7 +108,7 @@ def _split_at_random(classes: Classes, fraction: float, seed: int) -> tuple[Pict
 
 def _remarks(folder: Path, classes: Classes) -> list[str]:
     """Returns a line on the files that are left out, and one on each class of several folders."""
-    lines = _left_out(folder, _all(classes.others)) + _beside(folder)
+    lines = left_out(folder, _all(classes.others)) + _beside(folder)
     for name, several in classes.folders.items():
         if len(several) > 1:
             lines.append(f"{folder}: {len(several)} folders with the name {name!r} are one class")
@@ -122,16 +122,6 @@ def _beside(folder: Path) -> list[str]:
 
 def _all(files: Mapping[str, Iterable[Path]]) -> list[Path]:
     return [path for each in files.values() for path in each]
-
-
-def _left_out(folder: Path, others: list[Path]) -> list[str]:
-    if not others:
-        return []
-    noun = "file that is no picture by its" if len(others) == 1 else "files that are no pictures by their"
-    return [
-        f"{folder}: left out {len(others):,} {noun} suffix ({describe_suffixes(others)}), such as "
-        f"{others[0].relative_to(folder)}; convert pictures of other formats to JPEG or PNG"
-    ]
 
 
 def _without_val(val_folder: Path, train: Mapping[str, object], val: Mapping[str, Iterable[Path]]) -> list[str]:
