@@ -346,6 +346,33 @@ def test_a_cut_file_is_one_line_or_is_complete(tmp_path: Path, suffix: str) -> N
     assert refused == lines >= 20
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 2}], ids=str)
+def test_a_jpeg_that_was_cut_before_an_end_marker_is_refused(tmp_path: Path, mode: str, options: dict) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    for scale in (5, 40):  # at full and at reduced size
+        large = PIL.Image.fromarray(noise).resize((40 * scale, 30 * scale)).convert(mode)
+        path = save(tmp_path / "photo.jpg", large, quality=90, **options)
+        data = path.read_bytes()
+        for part in (0.5, 0.8, 0.95):
+            path.write_bytes(data[: int(len(data) * part)] + b"\xff\xd9")
+            with pytest.raises(InputError, match=r"photo.jpg: cannot be read \(image data are missing"):
+                read_picture(path, SIZE)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("end", [b"", b"\0" * 50])
+def test_gray_pixels_are_not_missing_ones(tmp_path: Path, mode: str, progressive: bool, end: bytes) -> None:
+    path = save(
+        tmp_path / "gray.jpg",
+        PIL.Image.new(mode, (90, 70), 128 if mode == "L" else (128,) * 3),
+        progressive=progressive,
+    )
+    path.write_bytes(path.read_bytes() + end)
+    assert_color(read_picture(path, SIZE), (128, 128, 128), 0)
+
+
 def test_a_photo_of_several_pictures_gives_the_first(tmp_path: Path) -> None:
     first, second = (PIL.Image.new("RGB", (200, 150), color) for color in (RED, BLUE))
     path = tmp_path / "phone.jpg"

@@ -26,6 +26,8 @@ BACKGROUND = "white"  # of transparent pixels, as on most web pages
 CONVERT = "remove it, or convert it to PNG or JPEG"
 
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+JPEG_END, FILLER = b"\xff\xd9", bytes(range(1, 255)) * 8  # the filler decodes to pixels that are not all equal
+MISSING = 128  # value of the pixels that libjpeg finds no data of
 PNG_EXTRAS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of text, and the color profile
 TIFF_BITS, TIFF_PHOTOMETRIC, WHITE_IS_ZERO = Base.BitsPerSample, Base.PhotometricInterpretation, 0
 UPRIGHT = {
@@ -86,8 +88,7 @@ def _decode(file: IO[bytes], path: Path, min_size: int) -> PIL.Image.Image:
     start = file.read(len(PNG_START))
     file.seek(0)
     if start.startswith(JPEG_START):
-        # Not PIL.Image.open(), which refuses a large picture before its size can be reduced.
-        return _decode_jpeg(PIL.JpegImagePlugin.JpegImageFile(file), path, min_size)
+        return _decode_jpeg(file, path, min_size)
     try:
         return _decode_other(file, path)
     except ValueError:
@@ -96,7 +97,9 @@ def _decode(file: IO[bytes], path: Path, min_size: int) -> PIL.Image.Image:
     return _decode_other(_without_extras(file), path)
 
 
-def _decode_jpeg(image: PIL.Image.Image, path: Path, min_size: int) -> PIL.Image.Image:
+def _decode_jpeg(file: IO[bytes], path: Path, min_size: int) -> PIL.Image.Image:
+    # Not PIL.Image.open(), which refuses a large picture before its size can be reduced.
+    image = PIL.JpegImagePlugin.JpegImageFile(file)
     num_pixels = image.width * image.height
     if num_pixels > MAX_JPEG_PIXELS:
         raise _too_large(path, MAX_JPEG_PIXELS)
@@ -105,7 +108,26 @@ def _decode_jpeg(image: PIL.Image.Image, path: Path, min_size: int) -> PIL.Image
     width, height = (min(max(min_size, -(-side // 4)), side // parts) for side in image.size)
     image.draft(None, (width, height))
     image.load()
+    if _is_cut(image, file, (width, height)):
+        raise InputError(path, "cannot be read (image data are missing before its end marker)", CONVERT)
     return _as_upright_rgb(image)
+
+
+def _is_cut(image: PIL.Image.Image, file: IO[bytes], size: tuple[int, int]) -> bool:
+    """Returns whether a JPEG that was decoded at this draft size has an end marker, but no data of its last pixels.
+
+    libjpeg makes such pixels gray without an error. With more data before the marker, it decodes these in their place,
+    while it skips them if nothing was missing.
+    """
+    if np.any(np.asarray(image)[-1, -1] != MISSING):
+        return False
+    file.seek(0)
+    start, marker, rest = file.read().rpartition(JPEG_END)
+    if not marker:
+        return False
+    longer = PIL.JpegImagePlugin.JpegImageFile(io.BytesIO(start + FILLER + marker + rest))
+    longer.draft(None, size)
+    return not np.array_equal(np.asarray(image), np.asarray(longer))
 
 
 def _decode_other(file: IO[bytes], path: Path) -> PIL.Image.Image:
