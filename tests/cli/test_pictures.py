@@ -142,6 +142,10 @@ def test_an_image_of_the_dataset_keeps_its_pixels(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_picture(tmp_path / "image.JPEG", SIZE), expected[0])
 
 
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def huge_png() -> bytes:
     file = io.BytesIO()
     PIL.Image.new("L", (1, 1)).save(file, "PNG")
@@ -227,13 +231,9 @@ def test_large_texts_of_a_png_are_ignored(
     text = PIL.PngImagePlugin.PngInfo()
     text.add_itxt("XML:com.adobe.xmp", "x" * 3_000_000, zip=compressed)
     text.add_text("Comment", "y" * 3_000_000, zip=compressed)
-    chunks = [content for kind, content, *_ in text.chunks]
     data = plain.read_bytes()
     at = data.index(b"IEND" if after_pixels else b"IDAT") - 4
-    parts = [
-        struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-        for (kind, *_), content in zip(text.chunks, chunks, strict=True)
-    ]
+    parts = [png_chunk(kind, content) for kind, content, *_ in text.chunks]
     (tmp_path / "text.png").write_bytes(data[:at] + b"".join(parts) + data[at:])
     np.testing.assert_array_equal(read_picture(tmp_path / "text.png", SIZE), read_picture(plain, SIZE))
 
@@ -287,6 +287,17 @@ def test_16_bit_gray_is_equal_in_all_formats(tmp_path: Path, name: str) -> None:
     else:
         save(path, PIL.Image.fromarray(values), **({"compression": "tiff_lzw"} if name == "lzw.tif" else {}))
     np.testing.assert_array_equal(read_picture(path, SIZE)[..., 0], values >> 8)
+
+
+def test_16_bit_colors_keep_their_upper_byte(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65_536, (SIZE, SIZE, 3), dtype=np.uint16)
+    (tmp_path / "a.ppm").write_bytes(f"P6 {SIZE} {SIZE} 65535\n".encode() + values.astype(">u2").tobytes())
+    rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))
+    header = struct.pack(">IIBBBBB", SIZE, SIZE, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks))
+    for name in ("a.ppm", "a.png"):
+        np.testing.assert_array_equal(read_picture(tmp_path / name, SIZE), values >> 8)
 
 
 @pytest.mark.parametrize("bits", [9, 10, 12, 14])
