@@ -283,9 +283,9 @@ def test_control_characters_of_folders_are_not_printed(tmp_path: Path, pack) -> 
 
 def test_an_error_names_the_folder_or_the_archive(tmp_path: Path, pack, monkeypatch: pytest.MonkeyPatch) -> None:
     root, out = class_folders(tmp_path / "pictures", "cats", "dogs"), tmp_path / "mine.zip"
-    monkeypatch.setattr("tiny_imagenet.cli.pack.MAX_INFLATED_BYTES", 3000)
+    monkeypatch.setattr("tiny_imagenet.cli.pack_archive.MAX_INFLATED_BYTES", 3000)
     assert f"error: pack: {root}: needs more than 3,000 bytes at 24 x 24 pixels" in pack(root, out).err
-    monkeypatch.setattr("tiny_imagenet.cli.pack.MAX_MEMBERS", 8)
+    monkeypatch.setattr("tiny_imagenet.cli.pack_archive.MAX_MEMBERS", 8)
     assert f"error: pack: {root}: holds 6 pictures, an archive has at most 8 files" in pack(root, out).err
     monkeypatch.undo()
     monkeypatch.setattr("tiny_imagenet.archive.zip_archive.MAX_INFLATED_BYTES", 3000)

@@ -15,6 +15,7 @@ import PIL.JpegImagePlugin
 from PIL.ExifTags import Base
 from PIL.Image import Transpose
 
+from tiny_imagenet.cli.color_modes import as_rgb
 from tiny_imagenet.core.errors import InputError
 
 # Common formats. Pillow reads more, but for some, such as EPS, it starts programs or reads other files.
@@ -22,14 +23,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "JPEG2000", "PPM
 DRAFT_FACTOR = 4  # a large JPEG is decoded at reduced size, but at least at this multiple of the final one
 MAX_PIXELS = 89_478_485  # of a decoded picture: 256 MiB as RGB; also the limit from which Pillow warns
 MAX_JPEG_PIXELS = 2**28  # of a JPEG, which can be decoded at half its size: phones take pictures of 200 million
-BACKGROUND = "white"  # of transparent pixels, as on most web pages
 CONVERT = "remove it, or convert it to PNG or JPEG"
 
 JPEG_START, PNG_START = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 JPEG_END, FILLER = b"\xff\xd9", bytes(range(1, 255)) * 8  # the filler decodes to pixels that are not all equal
 MISSING = 128  # value of the pixels that libjpeg finds no data of
 PNG_EXTRAS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks of text, and the color profile
-TIFF_BITS, TIFF_PHOTOMETRIC, WHITE_IS_ZERO = Base.BitsPerSample, Base.PhotometricInterpretation, 0
 UPRIGHT = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -119,7 +118,7 @@ def _is_cut(image: PIL.Image.Image, file: IO[bytes], size: tuple[int, int]) -> b
     libjpeg makes such pixels gray without an error. With more data before the marker, it decodes these in their place,
     while it skips them if nothing was missing.
     """
-    if np.any(np.asarray(image)[-1, -1] != MISSING):
+    if image.getpixel((image.width - 1, image.height - 1)) not in (MISSING, (MISSING,) * 3):
         return False
     file.seek(0)
     start, marker, rest = file.read().rpartition(JPEG_END)
@@ -178,31 +177,6 @@ def _as_upright_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
         orientation = image.getexif().get(Base.Orientation)
     except Exception:  # of damaged EXIF data
         orientation = None
-    image = _as_rgb(image)
+    image = as_rgb(image)
     # Not exif_transpose(), which also writes the EXIF data back, and fails where they are damaged.
     return image.transpose(UPRIGHT[orientation]) if orientation in UPRIGHT else image
-
-
-def _as_rgb(image: PIL.Image.Image) -> PIL.Image.Image:
-    """Returns an image of any Pillow mode in RGB."""
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PPM"):
-        image = PIL.Image.fromarray(_upper_byte(image))
-    elif image.mode in ("I", "F"):
-        with np.errstate(invalid="ignore"):  # of signaling NaNs
-            values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0, neginf=0)
-        low, high = values.min(), values.max()
-        image = PIL.Image.fromarray(((values - low) * (255 / max(high - low, 1e-12))).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, BACKGROUND), image)
-    return image.convert("RGB")
-
-
-def _upper_byte(image: PIL.Image.Image) -> npt.NDArray[np.uint8]:
-    """Returns the upper byte of 16-bit gray, with transparent pixels white."""
-    values, tags = np.asarray(image), getattr(image, "tag_v2", {})
-    gray = (values >> (4 if tags.get(TIFF_BITS) == (12,) else 8)).astype(np.uint8)  # Pillow keeps 12 bits as they are
-    if tags.get(TIFF_PHOTOMETRIC) == WHITE_IS_ZERO:
-        gray = ~gray
-    gray[values == image.info.get("transparency", -1)] = 255
-    return gray
