@@ -14,6 +14,7 @@ SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".gif", ".bmp"),
     *(".tif", ".tiff", ".avif", ".avifs", ".jp2", ".j2k", ".ppm", ".pgm", ".pbm"),
 )
+MAX_LISTED = 8  # suffixes
 
 
 class Listing(NamedTuple):
@@ -79,4 +80,5 @@ def no_picture(folder: Path, others: Sequence[Path]) -> InputError:
 def describe_suffixes(paths: Sequence[Path]) -> str:
     """Returns the number of files by suffix, most frequent first: "20 .heic, 1 .db"."""
     counts = Counter(path.suffix.lower() or "other" for path in paths)
-    return ", ".join(f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda item: -item[1]))
+    listed = [f"{count:,} {suffix}" for suffix, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+    return ", ".join(listed[:MAX_LISTED]) + (" ..." if len(listed) > MAX_LISTED else "")
