@@ -3,15 +3,20 @@
 import io
 import os
 import struct
+import subprocess
+import sys
 import zlib
 from pathlib import Path
 
 import numpy as np
 import PIL.Image
+import PIL.PngImagePlugin
 import pytest
 from tests.support.tiny_archive import jpeg
 
-from tiny_imagenet.cli.pictures import SUFFIXES, find_pictures, make_square, open_picture, read_picture
+from tiny_imagenet.cli import pictures
+from tiny_imagenet.cli.picture_files import SUFFIXES, find_pictures
+from tiny_imagenet.cli.pictures import make_square, open_picture, read_picture
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.records.jpeg import decode
 
@@ -137,6 +142,10 @@ def test_an_image_of_the_dataset_keeps_its_pixels(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_picture(tmp_path / "image.JPEG", SIZE), expected[0])
 
 
+def png_chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
 def huge_png() -> bytes:
     file = io.BytesIO()
     PIL.Image.new("L", (1, 1)).save(file, "PNG")
@@ -166,6 +175,222 @@ def test_an_unreadable_file(tmp_path: Path, content: bytes, what: str) -> None:
     assert f"{path}: {what}" in str(caught.value)
 
 
+def with_exif(data: bytes, content: bytes) -> bytes:
+    """Returns a JPEG with an EXIF segment of this content."""
+    segment = b"Exif\0\0" + content
+    return data[:2] + b"\xff\xe1" + struct.pack(">H", len(segment) + 2) + segment + data[2:]
+
+
+TURNED = b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0"  # orientation 6
+OTHER_TYPE = b"\x0f\x01\x63\0\x01\0\0\0\xff\xff\0\0"  # a camera's maker, of a type that does not exist
+
+
+@pytest.mark.parametrize(
+    ("exif", "is_turned"),
+    [
+        (b"", False),
+        (b"no header", False),
+        (b"b'Exif\\x00", False),
+        (b"II*\0\xff\xff\xff\x7f", False),
+        (b"II*\0\x08\0\0\0\x09\0" + TURNED[:7], False),
+        (b"II*\0\x08\0\0\0\x01\0\x12\x01\x02\0\x02\0\0\x006\0\0\0\0\0\0\0", False),
+        (b"II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x63\0\0\0\0\0\0\0", False),
+        (b"II*\0\x08\0\0\0\x01\0" + TURNED + bytes(4), True),
+        (b"II*\0\x08\0\0\0\x02\0" + TURNED + OTHER_TYPE + bytes(4), True),
+        (b"II*\0\x08\0\0\0\x02\0" + TURNED, True),
+    ],
+)
+def test_damaged_exif_data_are_ignored(tmp_path: Path, exif: bytes, is_turned: bool) -> None:
+    plain = tmp_path / "plain.jpg"
+    plain.write_bytes(jpeg(1, (40, 30)))
+    (tmp_path / "photo.jpg").write_bytes(with_exif(plain.read_bytes(), exif))
+    expected = np.rot90(read_picture(plain, SIZE), -1) if is_turned else read_picture(plain, SIZE)
+    difference = read_picture(tmp_path / "photo.jpg", SIZE).astype(int) - expected
+    assert np.abs(difference).max() <= 1
+
+
+def test_damaged_exif_data_print_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(with_exif(jpeg(1, (40, 30)), b"II*\0\x08\0\0\0\x09\0" + TURNED))
+    code = "import sys, pathlib, tiny_imagenet.cli.pictures as p; p.read_picture(pathlib.Path(sys.argv[1]), 16)"
+    environment = {"PYTHONPATH": "src"}
+    words = [sys.executable, "-c", code, path]
+    assert subprocess.run(words, env=environment, check=True, capture_output=True).stderr == b""
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("after_pixels", [False, True])
+def test_large_texts_of_a_png_are_ignored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, compressed: bool, after_pixels: bool
+) -> None:
+    monkeypatch.setattr(PIL.PngImagePlugin, "MAX_TEXT_MEMORY", 2_000_000)
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    image = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (20, 30, 3), dtype=np.uint8))
+    plain = save(tmp_path / "plain.png", image, exif=exif)
+    text = PIL.PngImagePlugin.PngInfo()
+    text.add_itxt("XML:com.adobe.xmp", "x" * 3_000_000, zip=compressed)
+    text.add_text("Comment", "y" * 3_000_000, zip=compressed)
+    data = plain.read_bytes()
+    at = data.index(b"IEND" if after_pixels else b"IDAT") - 4
+    parts = [png_chunk(kind, content) for kind, content, *_ in text.chunks]
+    (tmp_path / "text.png").write_bytes(data[:at] + b"".join(parts) + data[at:])
+    np.testing.assert_array_equal(read_picture(tmp_path / "text.png", SIZE), read_picture(plain, SIZE))
+
+
+def test_a_large_color_profile_of_a_png_is_ignored(tmp_path: Path) -> None:
+    image = PIL.Image.new("RGB", (30, 20), RED)
+    assert_color(read_picture(save(tmp_path / "profile.png", image, icc_profile=bytes(2_000_000)), SIZE), RED, 0)
+
+
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
+def test_a_large_jpeg_is_decoded_at_a_fraction_and_other_formats_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 500_000)
+    monkeypatch.setattr(pictures, "MAX_JPEG_PIXELS", 2_000_000)
+    image = PIL.Image.new("RGB", (1300, 1200), RED)
+    assert_color(read_picture(save(tmp_path / "large.jpg", image), SIZE), RED)
+    assert open_picture(tmp_path / "large.jpg", 5000).size == (650, 600)  # half, although more was asked for
+    assert_color(read_picture(save(tmp_path / "large-cmyk.jpg", image.convert("CMYK")), SIZE), RED)
+    save(tmp_path / "too-large.jpg", PIL.Image.new("L", (2001, 1000)))
+    for name, limit in (("too-large.jpg", "2,000,000"), ("large.png", "500,000"), ("large.tif", "500,000")):
+        path = tmp_path / name
+        if not path.exists():
+            save(path, image)
+        with pytest.raises(InputError, match=f"{name}: has more than {limit} pixels; resize it"):
+            read_picture(path, SIZE)
+
+
+def test_the_limits_admit_a_phone_and_hold_no_process_wide_setting(tmp_path: Path) -> None:
+    path = save(tmp_path / "phone.jpg", PIL.Image.new("L", (16_320, 12_240)), quality=10)
+    assert open_picture(path, 64).size == (4_080, 3_060)
+    assert PIL.Image.MAX_IMAGE_PIXELS == pictures.MAX_PIXELS
+
+
+def gray_16_bit() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 65_536, (SIZE, SIZE), dtype=np.uint16)
+
+
+def pgm(values: np.ndarray, maximum: int) -> bytes:
+    return f"P5\n{SIZE} {SIZE}\n{maximum}\n".encode() + values.astype(">u2").tobytes()
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "lzw.tif", "a.jp2", "a.pgm", "plain.pgm"])
+def test_16_bit_gray_is_equal_in_all_formats(tmp_path: Path, name: str) -> None:
+    values = gray_16_bit()
+    path = tmp_path / name
+    if name == "plain.pgm":
+        path.write_text(f"P2 {SIZE} {SIZE} 65535\n" + " ".join(map(str, values.ravel())))
+    elif name == "a.pgm":
+        path.write_bytes(pgm(values, 65_535))
+    else:
+        save(path, PIL.Image.fromarray(values), **({"compression": "tiff_lzw"} if name == "lzw.tif" else {}))
+    np.testing.assert_array_equal(read_picture(path, SIZE)[..., 0], values >> 8)
+
+
+def test_16_bit_colors_keep_their_upper_byte(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65_536, (SIZE, SIZE, 3), dtype=np.uint16)
+    (tmp_path / "a.ppm").write_bytes(f"P6 {SIZE} {SIZE} 65535\n".encode() + values.astype(">u2").tobytes())
+    rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))
+    header = struct.pack(">IIBBBBB", SIZE, SIZE, 16, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*each) for each in chunks))
+    for name in ("a.ppm", "a.png"):
+        np.testing.assert_array_equal(read_picture(tmp_path / name, SIZE), values >> 8)
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14])
+def test_gray_of_fewer_bits_has_the_full_range(tmp_path: Path, bits: int) -> None:
+    values = gray_16_bit() >> (16 - bits)
+    (tmp_path / "a.pgm").write_bytes(pgm(values, 2**bits - 1))
+    difference = read_picture(tmp_path / "a.pgm", SIZE)[..., 0].astype(int) - (gray_16_bit() >> 8)
+    assert np.abs(difference).max() <= 1
+
+
+def tiff(values: bytes, bits: int, photometric: int) -> bytes:
+    tags = {256: SIZE, 257: SIZE, 258: bits, 259: 1, 262: photometric, 273: 8, 277: 1, 278: SIZE, 279: len(values)}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    return struct.pack("<2sHI", b"II", 42, 8 + len(values)) + values + struct.pack("<H", len(tags)) + entries + bytes(4)
+
+
+def test_a_tiff_of_12_bits_and_one_in_which_0_is_white(tmp_path: Path) -> None:
+    values = gray_16_bit()
+    (tmp_path / "white.tif").write_bytes(tiff(values.astype("<u2").tobytes(), 16, 0))
+    np.testing.assert_array_equal(read_picture(tmp_path / "white.tif", SIZE)[..., 0], 255 - (values >> 8))
+    first, second = (values.ravel()[at::2].astype(int) >> 4 for at in (0, 1))
+    packed = np.stack([first >> 4, (first & 15) << 4 | second >> 8, second & 255], axis=1).astype(np.uint8)
+    (tmp_path / "packed.tif").write_bytes(tiff(packed.tobytes(), 12, 1))
+    np.testing.assert_array_equal(read_picture(tmp_path / "packed.tif", SIZE)[..., 0], values >> 8)
+
+
+def test_transparent_16_bit_gray_becomes_white(tmp_path: Path) -> None:
+    values = np.full((SIZE, SIZE), 300, np.uint16)
+    values[0] = 5000
+    path = save(tmp_path / "a.png", PIL.Image.fromarray(values), transparency=300)
+    pixels = read_picture(path, SIZE)[..., 0]
+    assert (pixels[0, 0], pixels[1, 0]) == (5000 >> 8, 255)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tif", "avif", "jp2", "ppm"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 1), (4_000, 3), (3, 4_000)])
+def test_one_pixel_and_long_strips(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
+    path = save(tmp_path / f"small.{suffix}", PIL.Image.new("RGB", size, (90, 120, 60)))
+    assert_color(read_picture(path, SIZE), (90, 120, 60), 8)
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tif", "avif", "jp2", "ppm"])
+def test_a_cut_file_is_one_line_or_is_complete(tmp_path: Path, suffix: str) -> None:
+    whole = PIL.Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 50, 3), dtype=np.uint8))
+    data, expected = (
+        save(tmp_path / f"whole.{suffix}", whole).read_bytes(),
+        read_picture(tmp_path / f"whole.{suffix}", SIZE),
+    )
+    path, refused, lines = tmp_path / f"cut.{suffix}", 0, 0
+    for length in [*range(0, len(data), max(len(data) // 20, 1)), len(data) - 2, len(data) - 1]:
+        path.write_bytes(data[:length])
+        try:
+            np.testing.assert_array_equal(read_picture(path, SIZE), expected)
+        except InputError as error:
+            refused += str(error).startswith(f"{path}: ") and str(error).isprintable()
+            lines += 1
+    assert refused == lines >= 20
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"restart_marker_rows": 2}], ids=str)
+def test_a_jpeg_that_was_cut_before_an_end_marker_is_refused(tmp_path: Path, mode: str, options: dict) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (30, 40, 3), dtype=np.uint8)
+    for scale in (5, 40):  # at full and at reduced size
+        large = PIL.Image.fromarray(noise).resize((40 * scale, 30 * scale)).convert(mode)
+        path = save(tmp_path / "photo.jpg", large, quality=90, **options)
+        data = path.read_bytes()
+        for part in (0.5, 0.8, 0.95):
+            path.write_bytes(data[: int(len(data) * part)] + b"\xff\xd9")
+            with pytest.raises(InputError, match=r"photo.jpg: cannot be read \(image data are missing"):
+                read_picture(path, SIZE)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("progressive", [False, True])
+@pytest.mark.parametrize("end", [b"", b"\0" * 50])
+def test_gray_pixels_are_not_missing_ones(tmp_path: Path, mode: str, progressive: bool, end: bytes) -> None:
+    path = save(
+        tmp_path / "gray.jpg",
+        PIL.Image.new(mode, (90, 70), 128 if mode == "L" else (128,) * 3),
+        progressive=progressive,
+    )
+    path.write_bytes(path.read_bytes() + end)
+    assert_color(read_picture(path, SIZE), (128, 128, 128), 0)
+
+
+def test_a_photo_of_several_pictures_gives_the_first(tmp_path: Path) -> None:
+    first, second = (PIL.Image.new("RGB", (200, 150), color) for color in (RED, BLUE))
+    path = tmp_path / "phone.jpg"
+    first.save(path, "MPO", save_all=True, append_images=[second])
+    assert_color(read_picture(path, SIZE), RED)
+
+
 def test_no_such_file_and_no_permission(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_picture(tmp_path / "absent.png", SIZE)
@@ -179,9 +404,11 @@ def test_the_pictures_of_a_folder(tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
     os.mkfifo(tmp_path / "pipe.png")
-    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path)]
+    found = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path).pictures]
     assert found == ["a.jpg", "b.PNG", "more/c.webp"]
-    assert find_pictures(tmp_path / "Thumbs.db") == [tmp_path / "Thumbs.db"]  # a named file is not filtered
+    others = [path.relative_to(tmp_path).as_posix() for path in find_pictures(tmp_path).others]
+    assert others == ["Thumbs.db", "more/notes.txt", "pipe.png"]
+    assert find_pictures(tmp_path / "Thumbs.db").pictures == [tmp_path / "Thumbs.db"]  # a named file is not filtered
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no picture"):
         find_pictures(tmp_path / "empty")

@@ -81,6 +81,24 @@ def test_a_list_on_standard_input(pictures, predict, monkeypatch) -> None:
     assert [Path(prediction["picture"]).name for prediction in predictions] == ["3.jpg", "1.jpg", "0.jpg"]
 
 
+def test_names_on_standard_input_end_at_line_feeds_only(pictures, predict, run, trained, monkeypatch) -> None:
+    odd = pictures / "a\u2028b\x0bc.jpg"
+    (pictures / "3.jpg").rename(odd)
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{odd}\r\n{pictures / '1.jpg'}\n"))
+    status, predictions, _ = predict("-")
+    assert (status, [prediction["picture"] for prediction in predictions]) == (0, [str(odd), str(pictures / "1.jpg")])
+    assert run("predict", "--root", trained, odd).out.startswith(rf"{pictures}/a\u2028b\x0bc.jpg" + "\n")
+
+
+def test_files_that_are_left_out_of_a_folder_are_counted(pictures, predict) -> None:
+    for name in ("a.heic", "b.HEIC", "c\x1b[2J.txt"):
+        (pictures / name).touch()
+    status, predictions, err = predict(pictures)
+    assert (status, len(predictions)) == (0, 7)
+    assert f"note: {pictures}: left out 3 files that are no pictures by their suffix (2 .heic, 1 .txt)" in err[0]
+    assert err[0].isprintable()
+
+
 def test_unreadable_pictures_are_reported_and_the_others_predicted(pictures, predict, tmp_path) -> None:
     (pictures / "3.jpg").write_bytes(b"no picture")
     (tmp_path / "empty").mkdir()

@@ -18,7 +18,14 @@ def test_equal_short_names_get_their_wnid() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{"wnid": 1, "words": "dog"}, {"wnid": "n01"}, {"wnid": "n01", "words": "x", "a": 1}]
+    "values",
+    [
+        {"wnid": 1, "words": "dog"},
+        {"wnid": "n01"},
+        {"wnid": "n01", "words": "x", "a": 1},
+        {"wnid": "n01", "words": "dog\x1b[2J"},
+        {"wnid": "n01\n", "words": "dog"},
+    ],
 )
 def test_an_invalid_class_is_refused(values: dict[str, object]) -> None:
     with pytest.raises(ValidationError):

@@ -107,3 +107,58 @@ def test_hold_out_refuses_to_take_all_images_of_a_class(tmp_path: Path) -> None:
     dataset = load(tmp_path, members(train=7))
     with pytest.raises(InputError, match=r"holdout_per_class: is 7.*only 7 train images; choose less than 7"):
         hold_out(dataset, 7, seed=1)
+
+
+BOM = "\ufeff".encode()
+
+
+@pytest.mark.parametrize("name", ["wnids.txt", "words.txt", "val/val_annotations.txt"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+def test_a_byte_order_mark_is_no_text(tmp_path: Path, name: str, line_end: bytes) -> None:
+    files = members()
+    rows = files[name].splitlines()
+    files[name] = b"".join(BOM + row + line_end for row in rows)  # also where files with marks were joined
+    assert load(tmp_path / "marked", files) == load(tmp_path / "plain", members())
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "message"),
+    [
+        ("wnids.txt", b"\nn02\r\nn02\n", "wnids.txt: names n02 3 times (lines 1, 5, 6)"),
+        ("words.txt", b"n02\tpuppy\n", "words.txt: names n02 2 times (lines 2, 4)"),
+        ("words.txt", BOM + b"n01\tkitten\n", "words.txt: names n01 2 times (lines 1, 4)"),
+        ("val/val_annotations.txt", b"val_3.JPEG\tn01\n", "names val_3.JPEG 2 times (lines 4, 7)"),
+        ("val/val_annotations.txt", b"val_3.JPEG\tn02\n" * 9, "names val_3.JPEG 10 times (lines 4, 7, 8, 9, 10 ...)"),
+    ],
+)
+def test_a_repeated_row_is_refused_with_its_lines(tmp_path: Path, name: str, rows: bytes, message: str) -> None:
+    files = members()
+    files[name] += rows
+    with pytest.raises(InputError, match=re.escape(message)):
+        load(tmp_path, files)
+
+
+@pytest.mark.parametrize("character", ["\x0b", "\x0c", "\x1c", "\x1d", "\x1e", "\x85", "\u2028", "\u2029", "\r"])
+def test_lines_end_at_line_feeds_only(tmp_path: Path, character: str) -> None:
+    files = members() | {"words.txt": f"n03\tbig{character}bird\nn01\tcat\n".encode()}
+    words = [each.words for each in load(tmp_path, files).classes]
+    assert words == ["n02", "cat", "big" + character.encode("unicode_escape").decode() + "bird"]
+
+
+def test_old_line_ends_are_named(tmp_path: Path) -> None:
+    files = members() | {"wnids.txt": b"n01\rn02\rn03\r"}
+    with pytest.raises(InputError, match=re.escape(r"wnids.txt: line 1: 'n01\\rn02\\rn03' is no class id")):
+        load(tmp_path, files)
+
+
+@pytest.mark.parametrize("text", ["\x1b]0;owned\x07\x1b[2J", "\x9b31m", "\x08\x7f", "\u202egnp", "\u200b", "\ufeff"])
+def test_no_text_of_the_archive_reaches_the_terminal_raw(tmp_path: Path, text: str) -> None:
+    words = load(tmp_path / "a", members() | {"words.txt": f"n01\tcat{text}\n".encode()}).classes[1].words
+    rows = f"{text}evil\tn01\nval_0.JPEG\t{text}n01\n".encode()
+    errors = [words]
+    for name, content in (("val/val_annotations.txt", rows), ("wnids.txt", f"{text}n01\n{text}n01\n".encode())):
+        with pytest.raises(InputError) as caught:
+            load(tmp_path / "b", members() | {name: content})
+        errors.append(str(caught.value))
+    assert all(each.isprintable() for each in errors)
+    assert words == "cat" + text.encode("unicode_escape").decode()

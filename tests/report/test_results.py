@@ -180,6 +180,14 @@ def test_a_class_without_images_has_no_accuracy(folder: Path) -> None:
     assert (last.top_1_accuracy, last.top_5_accuracy, last.most_confused_with) == (None, None, "")
 
 
+def test_control_characters_in_a_class_are_refused(folder: Path) -> None:
+    path = folder / "metrics/vgg/per_class.csv"
+    path.write_text(path.read_text().replace("one", "one\x1b[2J", 1))
+    with pytest.raises(InputError, match=r"per_class\.csv") as caught:
+        load(folder)
+    assert str(caught.value).isprintable()
+
+
 def test_a_class_may_be_named_nan(tmp_path: Path) -> None:
     write_model(tmp_path, "vgg", ["nan", "1e5"])
     assert [row.words for row in load(tmp_path).per_class] == ["nan", "1e5"]

@@ -15,7 +15,9 @@ MAX_MEMBER_BYTES = 64 * 2**20
 MAX_INFLATED_BYTES = 8 * 2**30
 MAX_RATIO = 100  # of inflated to compressed bytes; JPEGs are near 1, the text files stay under 20
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]*"  # no separator, no leading dot: cannot leave its folder
+# No separator, no leading dot: cannot leave its folder. No longer than a file system's names.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,254}"
+IDENTIFIER = re.compile(_NAME)  # of a class
 _LAYOUT = re.compile(
     rf"""(?P<root>{_NAME})/(?:
         wnids\.txt | words\.txt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from tiny_imagenet.cli.pictures import find_pictures, read_picture
+from tiny_imagenet.cli.picture_files import Listing, find_pictures, left_out
+from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import short_names
+from tiny_imagenet.dataset.text import printable
 
 HELP = "print the five classes that a trained model finds likeliest for each picture"
 EPILOG = (
@@ -79,11 +82,16 @@ def _find_all(names: Sequence[str], summary: Summary) -> list[Path]:
     """Returns the pictures that the arguments name."""
     paths: list[Path] = []
     for name in names:
-        for line in sys.stdin.read().splitlines() if name == "-" else [name]:
+        # Not splitlines(): a file's name may hold U+2028, or any character but a line feed.
+        for line in re.split(r"\r?\n", sys.stdin.read()) if name == "-" else [name]:
             try:
-                paths += find_pictures(Path(line)) if line else []
+                found = find_pictures(Path(line)) if line else Listing([], [])
             except InputError as error:
                 summary.report(error)
+                continue
+            paths += found.pictures
+            for note in left_out(Path(line), found.others):
+                print(f"note: {printable(note)}", file=sys.stderr)
     return paths
 
 
@@ -135,7 +143,7 @@ def _load_predictor(model: TrainedModel, batch_size: int) -> Callable[[np.ndarra
 def _table(model: TrainedModel, path: Path, labels: np.ndarray, probabilities: np.ndarray) -> str:
     names = short_names(model.info.classes)
     rows = [f"{probability:8.1%}  {names[label]}" for label, probability in zip(labels, probabilities, strict=True)]
-    return "\n".join([str(path), *rows])
+    return "\n".join([printable(str(path)), *rows])
 
 
 def _json_line(model: TrainedModel, path: Path, labels: np.ndarray, probabilities: np.ndarray) -> str:

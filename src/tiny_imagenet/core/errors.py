@@ -18,9 +18,10 @@ class PipelineError(Exception):
         super().__init__(where, what, todo)
 
     def __str__(self) -> str:
-        """Returns the message in one line."""
+        """Returns the message in one line, with escapes for characters that a terminal would obey or hide."""
         where, what, todo = self.args
-        return f"{where}: {what}; {todo}".replace("\n", " ")
+        text = f"{where}: {what}; {todo}".replace("\n", " ")
+        return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 class InputError(PipelineError):

@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import ConfigDict
+from pydantic import AfterValidator, ConfigDict
 from pydantic.dataclasses import dataclass
 
+from tiny_imagenet.dataset.text import printable
+
 NO_LABEL = -1  # of the test images, whose classes are not published
+
+
+def _require_printable(text: str) -> str:
+    if printable(text) != text:
+        raise ValueError("has control characters")
+    return text
+
+
+# A text that a terminal prints and does not obey. An archive's texts are made so; other files may have been edited.
+Text = Annotated[str, AfterValidator(_require_printable)]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class Class:
     """A class of images: its WordNet id and its words. The label is its index in `wnids.txt`."""
 
-    wnid: str
-    words: str
+    wnid: Text
+    words: Text
 
 
 def first_name(words: str) -> str:

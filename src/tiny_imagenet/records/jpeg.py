@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import io
-import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import PIL.Image
+import PIL.JpegImagePlugin
 
 from tiny_imagenet.archive.zip_archive import REPAIR
 from tiny_imagenet.core.errors import InputError
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 MAX_SIZE = 2048  # pixels a side; a larger size in the header is refused before decoding
 START, END = b"\xff\xd8", b"\xff\xd9"  # first and last bytes of a complete JPEG file
 FRAME_MARKERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
-PIL.Image.MAX_IMAGE_PIXELS = MAX_SIZE**2
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -82,20 +80,19 @@ def _examine(data: bytes, size: int | None) -> tuple[str | None, tuple[int, int]
         return "is empty (0 bytes)", (0, 0)
     found = (0, 0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", PIL.Image.DecompressionBombWarning)
-            with PIL.Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-                found = image.size
-                if size is not None and found != (size, size):
-                    return f"is {found[0]} x {found[1]} pixels, the dataset's images are {size} x {size}", found
-                if image.mode not in ("L", "RGB"):
-                    return f"is {image.mode}, neither grayscale nor RGB", found
-                image.load()
-    except (PIL.Image.DecompressionBombError, PIL.Image.DecompressionBombWarning):
-        return f"has a header of more than {MAX_SIZE} x {MAX_SIZE} pixels", found
-    except PIL.UnidentifiedImageError:
+        # Not PIL.Image.open(), whose limit of pixels is one for the whole process.
+        with PIL.JpegImagePlugin.JpegImageFile(io.BytesIO(data)) as image:
+            found = image.size
+            if found[0] * found[1] > MAX_SIZE**2:
+                return f"has a header of more than {MAX_SIZE} x {MAX_SIZE} pixels", found
+            if size is not None and found != (size, size):
+                return f"is {found[0]} x {found[1]} pixels, the dataset's images are {size} x {size}", found
+            if image.mode not in ("L", "RGB"):
+                return f"is {image.mode}, neither grayscale nor RGB", found
+            image.load()
+    except SyntaxError:
         return "is not a JPEG image", found
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, ValueError) as error:
         return f"is truncated or damaged ({error})", found
     return None, found
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-from tiny_imagenet.archive.zip_archive import REPAIR, Archive
+from tiny_imagenet.archive.zip_archive import IDENTIFIER, REPAIR, Archive
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.classes import NO_LABEL, Class
+from tiny_imagenet.records.tables import read_table
 
 
 class Image(NamedTuple):
@@ -82,11 +83,15 @@ def shuffle_train(dataset: Dataset, seed: int) -> Dataset:
 
 
 def _read_classes(archive: Archive) -> tuple[Class, ...]:
-    wnids = [wnid for (wnid,) in _read_table(archive, "wnids.txt", 1)]
-    _refuse_duplicates(f"{archive.path}: wnids.txt", wnids)
+    where = f"{archive.path}: wnids.txt"
+    wnids = []
+    for line, (wnid,) in read_table(archive, "wnids.txt", 1):
+        if not IDENTIFIER.fullmatch(wnid):
+            raise InputError(where, f"line {line}: {wnid!r} is no class id", "use letters, digits, '_', '-' and '.'")
+        wnids.append(wnid)
     if not wnids:
-        raise InputError(f"{archive.path}: wnids.txt", "names no class", REPAIR)
-    words = {row[0]: row[1] for row in _read_table(archive, "words.txt", 2)}
+        raise InputError(where, "names no class", REPAIR)
+    words = {wnid: text for _, (wnid, text) in read_table(archive, "words.txt", 2)}
     return tuple(Class(wnid, words.get(wnid) or wnid) for wnid in wnids)
 
 
@@ -108,9 +113,8 @@ def _train_images(archive: Archive, folders: dict[str, list[str]], labels: dict[
 
 def _val_images(archive: Archive, names: list[str], labels: dict[str, int]) -> list[Image]:
     where = f"{archive.path}: val/val_annotations.txt"
-    rows = _read_table(archive, "val/val_annotations.txt", 2)
-    _refuse_duplicates(where, [file for file, _ in rows])
-    wnids = {f"val/images/{file}": wnid for file, wnid in rows}
+    rows = read_table(archive, "val/val_annotations.txt", 2)
+    wnids = {f"val/images/{file}": wnid for _, (file, wnid) in rows}
     if not names:
         raise InputError(f"{archive.path}: val/images", "holds no image", REPAIR)
     for name, wnid in wnids.items():
@@ -121,29 +125,6 @@ def _val_images(archive: Archive, names: list[str], labels: dict[str, int]) -> l
     if missing := set(names) - wnids.keys():
         raise InputError(where, f"has no line for {min(missing)}", REPAIR)
     return [Image(name, labels[wnids[name]]) for name in names]
-
-
-def _read_table(archive: Archive, name: str, columns: int) -> list[tuple[str, ...]]:
-    """Returns the first columns of a tab-separated file without its blank lines."""
-    try:
-        lines = archive.read(name).decode("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{archive.path}: {name}", f"is not UTF-8 text: {error}", REPAIR) from None
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        row = tuple(cell.strip() for cell in line.split("\t")[:columns])
-        if not line.strip():
-            continue
-        if len(row) < columns or not row[0]:
-            raise InputError(f"{archive.path}: {name}", f"line {number} has fewer than {columns} columns", REPAIR)
-        rows.append(row)
-    return rows
-
-
-def _refuse_duplicates(where: str, items: list[str]) -> None:
-    for item, count in Counter(items).items():
-        if count > 1:
-            raise InputError(where, f"names {item} {count} times", REPAIR)
 
 
 def _by_label(images: Iterable[Image]) -> dict[int, list[Image]]:

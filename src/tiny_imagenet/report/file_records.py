@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, create_model
 
 from tiny_imagenet.core.schema import Published
+from tiny_imagenet.dataset.classes import Text
 from tiny_imagenet.evaluation.metrics import METRICS
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
@@ -55,12 +56,12 @@ class Epoch(FileRecord):
 class ClassResult(FileRecord):
     """A row of per_class.csv; the accuracies of a class without images are None."""
 
-    wnid: str
-    words: str
+    wnid: Text
+    words: Text
     num_images: int
     top_1_accuracy: Annotated[Fraction | None, Blank]
     top_5_accuracy: Annotated[Fraction | None, Blank]
-    most_confused_with: str
+    most_confused_with: Text
     most_confused_count: Annotated[int | None, Blank]
 
 
