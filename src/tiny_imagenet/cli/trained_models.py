@@ -82,10 +82,10 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
     paths = {path.parent.name: path for path in sorted(root.glob(f"models/*/{FILE}"))}
     released = {} if paths and (name is None or name in paths) else _released(root)
     known = paths or released
-    if name is not None and name not in paths | released:
-        raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, released | paths))
     if not known:
         raise InputError(root / "models", "holds no trained model", "run `dvc repro`, or name a checkout with --root")
+    if name is not None and name not in paths | released:
+        raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, released | paths))
     best = name or max(known, key=lambda each: _top_1_accuracy(root, each))
     if best not in paths:
         _fetch(root, released[best])
