@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui compare check-cache unchanged verify test test-units test-stages test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui compare experiments dag check-cache unchanged verify test test-units test-stages test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -32,6 +32,13 @@ ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
 
 compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run id)
 	@tiny-imagenet compare $(A) $(B) $(ARGS)
+
+experiments: $(READY) ## a row an experiment: the parameters that differ, and each model's top-1 accuracy (ARGS="--all-commits")
+	dvc exp show --only-changed --drop '(src|stages|data|models|metrics|reports)/|metrics$$|Created' \
+		--drop '.+\.(top_5_accuracy|loss|objective|ece)$$' $(ARGS)
+
+dag: $(READY) ## the stages and what they depend on, without a box for each model
+	@dvc dag --collapse-foreach-matrix $(ARGS)
 
 check-cache: $(READY) ## recompute the digest of every object in DVC's cache (ARGS=--remove deletes the damaged ones)
 	@tiny-imagenet check-cache $(ARGS)

@@ -63,15 +63,22 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
 
 
 def run_epochs(trainer: Trainer, run: TrackedRun, stop: StopRequest, *, resumed: bool) -> None:
-    """Trains to the last epoch and logs each; after a resume also the earlier epochs that the store lacks."""
+    """Trains to the last epoch; logs each and writes history.csv after it, for the plots of a training that runs.
+
+    After a resume, the earlier epochs are in history.csv from the start, and those that the store lacks are logged.
+    """
+    from tiny_imagenet.training.experiment import write_history
+
     name, progress = trainer.settings.model, trainer.progress
+    if progress.history:
+        write_history(progress.history, METRICS / name)
     if resumed:
         print(f"{name}: resuming from step {progress.step} in the same MLflow run, {run.run_id}", flush=True)
     for row in progress.history[run.logged_epochs() :]:
         run.log_epoch(row)
     run.monitor_system()
     with TrainingProgress(name, trainer.settings.epochs, trainer.steps_per_epoch, progress.step) as bar:
-        on_epoch = [run.log_epoch, bar.epoch]
+        on_epoch = [lambda _: write_history(progress.history, METRICS / name), run.log_epoch, bar.epoch]
         trainer.run({"run_id": run.run_id}, on_epoch=on_epoch, on_steps=bar.steps, stop=stop)
 
 

@@ -1,6 +1,7 @@
 """Experiments, however started, are logged to one MLflow store, and `dvc` shows them."""
 
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -92,6 +93,22 @@ def test_exp_show(project, dropout):
     assert "dropout" in project.dvc("exp", "show", "--only-changed")
 
 
+def test_make_experiments_shows_what_changed_and_fits_a_wide_terminal(project, dropout):
+    shown = project.run("make", "--assume-old=.venv/ready", "experiments", COLUMNS="160").partition("Experiment")[2]
+    header = shown.splitlines()[0]
+    assert CHANGED in header
+    assert "\u2026" not in shown  # no column is cut
+    assert not [word for word in ("src/", "stages/", "data/", ".keras", "recipes.", "published.") if word in header]
+    assert not [name for name in NAMES if name != CHEAP and f"{name}." in header]
+    assert "[dropout]" in shown
+
+
+def test_make_dag_fits_a_terminal(project):
+    shown = project.run("make", "--assume-old=.venv/ready", "dag")
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert not [stage for stage in ("fetch", "preprocess", "train", "evaluate", "report") if stage not in shown]
+
+
 def test_metrics_show(project):
     shown = project.dvc_json("metrics", "show", "--json")[""]["data"]
     for name in NAMES:
@@ -126,17 +143,26 @@ def test_compare(project, dropout):
     assert project.changes() == []
 
 
+CURVES = ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
+
+
 def test_plots_show(workspace):
     plots = {name: plot["content"] for name, (plot,) in workspace.dvc_json("plots", "show", "--json")["data"].items()}
-    confusions = {name: plots[f"metrics/{name}/confusion.csv"] for name in NAMES}
-    curves = [name for name in plots if "confusion" not in name]
-    assert curves == ["Top-1 accuracy, val", "Top-1 accuracy, train", "Loss, val"]
-    for name in curves:
+    learning, confusions = ({name: f"metrics/{name}/{file}.csv" for name in NAMES} for file in ("history", "confusion"))
+    assert sorted(plots) == sorted([*CURVES, *learning.values(), *confusions.values()])
+    for name in CURVES:
         assert {point["model"] for point in plots[name]["data"]["values"]} == set(NAMES)
-    for name, confusion in confusions.items():
+    for name in NAMES:
+        assert name in plots[learning[name]]["title"]["text"]
+        columns = next(step["fold"] for step in plots[learning[name]]["transform"] if "fold" in step)
+        assert all({"epoch", *columns} <= set(point) for point in plots[learning[name]]["data"]["values"])
+        confusion = plots[confusions[name]]
+        assert name in confusion["title"]["text"]
         assert len(confusion["data"]["values"]) == workspace.json(f"metrics/{name}/evaluation.json")["num_images"]
         axes = confusion["spec"]["encoding"]
-        assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")  # each row adds up to one
+        assert (axes["y"]["field"], axes["x"]["field"]) == ("actual", "predicted")
+        total = next(step for step in confusion["transform"] if "joinaggregate" in step)
+        assert total["groupby"] == ["rev", "actual"]  # each row adds up to one
 
     workspace.dvc("plots", "show")
     page = (workspace.folder / "dvc_plots/index.html").read_text(encoding="utf-8")
@@ -144,7 +170,36 @@ def test_plots_show(workspace):
     assert workspace.changes() == []
 
 
+def test_plots_show_the_finished_epochs_of_a_training_that_runs(workspace):
+    """DVC has deleted the stage's outputs; the stage has written history.csv after its first epoch."""
+    shutil.rmtree(workspace.folder / "models" / CHEAP)
+    path = workspace.folder / "metrics" / CHEAP / "history.csv"
+    header, first = path.read_text(encoding="utf-8").splitlines()[:2]
+    shutil.rmtree(path.parent)
+    path.parent.mkdir()
+    path.write_text(f"{header}\n{first.replace('1,', '7,', 1)}\n", encoding="utf-8")
+    name = f"metrics/{CHEAP}/history.csv"
+    (plot,) = workspace.dvc_json("plots", "show", name, "--json")["data"][name]
+    assert [point["epoch"] for point in plot["content"]["data"]["values"]] == ["7"]
+
+
+def test_a_clone_without_outputs_shows_the_curves_of_all_models(workspace):
+    shutil.rmtree(workspace.folder / "metrics")
+    shown = workspace.dvc_json("plots", "show", *CURVES, "--json")["data"]
+    assert sorted(shown) == sorted(CURVES)
+
+
 def test_plots_diff(workspace, dropout):
     plots = workspace.dvc_json("plots", "diff", "HEAD", "dropout", "--json")["data"]
-    revisions = {(point["rev"], point["model"]) for point in plots["Loss, val"][0]["content"]["data"]["values"]}
+    plot = plots["Loss, val"][0]["content"]
+    revisions = {(point["rev"], point["model"]) for point in plot["data"]["values"]}
     assert revisions == {(rev, name) for rev in ("HEAD", "dropout") for name in NAMES}
+    color, dash = (plot["encoding"][channel] for channel in ("color", "strokeDash"))
+    assert (color["field"], dash["field"]) == ("model", "rev")
+    assert len({tuple(pattern) for pattern in dash["scale"]["range"]}) >= 4
+    assert len(set(color["scale"]["range"])) >= 2 * len(NAMES)
+    for legend in (color["legend"], dash["legend"]):  # a line, whose color and dashes can be seen
+        assert (legend["symbolType"], legend["symbolSize"] >= 400) == ("stroke", True)
+    confusion = plots[f"metrics/{CHEAP}/confusion.csv"][0]["content"]
+    assert {point["rev"] for point in confusion["data"]["values"]} == {"HEAD", "dropout"}
+    assert confusion["facet"]["field"] == "rev"

@@ -29,6 +29,7 @@ from tests.support.tiny_records import (
 
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.tracking.runs import TrackedRun
 from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
 
 TIMES = ("seconds", "images_per_second")  # of an epoch, in MLflow only
@@ -203,6 +204,42 @@ def test_a_loss_that_is_not_finite_publishes_nothing(project: Path) -> None:
     assert run.info.status == "FAILED"
 
 
+def test_history_csv_grows_with_each_epoch_also_after_a_resume(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As `dvc` does it: the outputs are deleted before each run of the stage, and the checkpoint is kept."""
+
+    class Interruption(Exception):
+        pass
+
+    def see(self: TrackedRun, row: dict[str, float]) -> None:
+        seen.append((row["epoch"], [int(each["epoch"]) for each in history(project)]))
+        if row["epoch"] == 2 and not resumed:
+            raise Interruption
+
+    def see_the_start(self: TrackedRun) -> None:
+        at_start.append((project / "metrics" / "tiny" / "history.csv").exists())
+
+    write_params(project, shrunk_params(epochs=3))
+    seen: list[tuple[float, list[int]]] = []
+    at_start: list[bool] = []
+    resumed = False
+    monkeypatch.setattr(TrackedRun, "log_epoch", see)
+    monkeypatch.setattr(TrackedRun, "monitor_system", see_the_start)
+    monkeypatch.setattr(TrackedRun, "logged_epochs", lambda _: 2)
+    with pytest.raises(Interruption):
+        import_stage("train").main("tiny")
+    assert seen == [(1, [1]), (2, [1, 2])]
+    first_epochs = (project / "metrics" / "tiny" / "history.csv").read_bytes()
+
+    shutil.rmtree(project / "metrics")
+    resumed = True
+    import_stage("train").main("tiny")
+    assert at_start == [False, True]
+    assert seen[2:] == [(3, [1, 2, 3])]
+    whole = (project / "metrics" / "tiny" / "history.csv").read_bytes()
+    assert whole.startswith(first_epochs)
+    assert not list(project.rglob(".temporary-*"))
+
+
 def test_a_batch_larger_than_the_data_is_refused(project: Path) -> None:
     write_params(project, shrunk_params(batch_size=27))
     with pytest.raises(InputError, match="batch_size: 27 is more than the 26 images"):
@@ -323,7 +360,7 @@ def test_a_training_killed_stopped_and_resumed_gives_the_same_files(tmp_path: Pa
         assert killed_at < stopped_at < 20 * epochs
         assert [each.info.status for each in runs(folder)] == ["KILLED"]
         assert not (folder / "models").exists()
-        assert not (folder / "metrics").exists()
+        assert {path.name for path in folder.glob("metrics/tiny/*")} <= {"history.csv"}  # of the finished epochs
 
         with start_stage(folder, "train", "tiny") as process:
             out, err = process.communicate(timeout=300)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ from tiny_imagenet.scoring.flops import FORWARD_FLOPS_PER_MAC, TRAIN_FLOPS_PER_M
 from tiny_imagenet.training.checkpoint import CheckpointStore, code_digest, state_key
 from tiny_imagenet.training.epoch_schedule import EpochSettings
 from tiny_imagenet.training.keras_file import save_model
-from tiny_imagenet.training.loop import LoopOptions, Trainer
+from tiny_imagenet.training.loop import LoopOptions, Row, Trainer
 from tiny_imagenet.training.model import build_model
 from tiny_imagenet.training.model_summary import summarize_model
 
@@ -105,6 +105,11 @@ def _precision(policy: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
+def write_history(history: Sequence[Row], metrics: Path) -> None:
+    """Writes the metrics of the finished epochs, at least one, to history.csv in the folder `metrics`, atomically."""
+    write_csv(metrics / "history.csv", [{k: v for k, v in row.items() if k not in TIMES} for row in history])
+
+
 def write_results(trainer: Trainer, run: RunRecord, manifest: Manifest, models: Path, metrics: Path) -> TrainingRecord:
     """Writes the files of a finished training; those of equal trainings are equal to the byte.
 
@@ -132,7 +137,7 @@ def write_results(trainer: Trainer, run: RunRecord, manifest: Manifest, models: 
         train_flops=sum(_train_flops(trainer.model, epoch) * images_per_epoch for epoch in trainer.epochs),
         model_sha256=sha256_of(path),
     )
-    write_csv(metrics / "history.csv", [{k: v for k, v in row.items() if k not in TIMES} for row in history])
+    write_history(history, metrics)
     write_json(metrics / "training.json", record.model_dump(mode="json", exclude={"train_seconds"}))
     write_json(metrics / "architecture.json", summary)
     return record
