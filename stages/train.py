@@ -65,6 +65,8 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
 def run_epochs(trainer: Trainer, run: TrackedRun, stop: StopRequest, *, resumed: bool) -> None:
     """Trains to the last epoch and logs each; after a resume also the earlier epochs that the store lacks."""
     name, progress = trainer.settings.model, trainer.progress
+    if trainer.settings.debug:
+        print(f"{name}: debug run ({trainer.settings.debug}): its results are marked and not compared", flush=True)
     if resumed:
         print(f"{name}: resuming from step {progress.step} in the same MLflow run, {run.run_id}", flush=True)
     for row in progress.history[run.logged_epochs() :]:

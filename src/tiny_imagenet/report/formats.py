@@ -12,9 +12,19 @@ def signed(value: float, form: str = ".2f") -> str:
     return format(value, f"+{form}").replace("-", "−")
 
 
-def points(value: float, error: float | None = None) -> str:
-    """Returns a fraction in signed points of a percent, and its standard error: +1.20 ± 0.50."""
-    return signed(100.0 * value) + ("" if error is None else f" ± {100.0 * error:.2f}")
+def plus_minus(value: str, error: float) -> str:
+    """Returns a number and its standard error, 24.50 ± 0.43; without the error where its formula gives 0."""
+    return f"{value} ± {error:.2f}" if error else value
+
+
+def points(value: float, error: float = 0.0) -> str:
+    """Returns a fraction in signed points of a percent, and its standard error if there is one: +1.20 ± 0.50."""
+    return plus_minus(signed(100.0 * value), 100.0 * error)
+
+
+def epochs_of(epochs: int, recipe_epochs: int) -> str:
+    """Returns a number of epochs beside the recipe's: 3 of 40; 50, recipe 40."""
+    return f"{epochs} of {recipe_epochs}" if epochs <= recipe_epochs else f"{epochs}, recipe {recipe_epochs}"
 
 
 def percent(fraction: float) -> str:

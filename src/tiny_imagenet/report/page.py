@@ -16,6 +16,7 @@ from tiny_imagenet.core.schema import ModelSettings, Recipe
 from tiny_imagenet.report.comparison_tables import HOLDOUT, make_tables
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.file_records import ClassResult, Layer
+from tiny_imagenet.report.formats import epochs_of
 from tiny_imagenet.report.report_data import ReportData
 from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.style import INK, MUTED, PAPER, RULE
@@ -43,6 +44,8 @@ def render_page(
         results=data.results,
         best=data.best,
         short=[result for result in data.results if result.is_short],
+        debug=[result for result in data.results if result.is_debug],
+        epochs_of=epochs_of,
         versions=_side_by_side({result.model: result.training.versions for result in data.results}),
         tables=make_tables(data.results),
         holdout=HOLDOUT,
