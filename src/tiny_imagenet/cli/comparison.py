@@ -82,12 +82,12 @@ class Comparison:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the difference of the top-1 accuracies is significant."""
-        return self.p_value < MAX_P_VALUE
+        """Whether the difference of the top-1 accuracies is significant; never beside a debug run."""
+        return self.p_value < MAX_P_VALUE and not self.debug_runs
 
     def is_clear(self, change: ClassChange) -> bool:
         """Returns whether the change of a class is significant among all classes (Bonferroni)."""
-        return change.p_value < MAX_P_VALUE / len(self.classes)
+        return change.p_value < MAX_P_VALUE / len(self.classes) and not self.debug_runs
 
 
 def compare(first: EvaluatedModel, second: EvaluatedModel) -> Comparison:
