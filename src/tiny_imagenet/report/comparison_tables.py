@@ -41,10 +41,10 @@ def _notes(results: Sequence[Result], *, any_published: bool) -> list[str]:
     ]
     if any(result.value(accuracy) in (0.0, 1.0) for result in results for accuracy in ACCURACIES):
         bound = 100.0 * RULE_OF_THREE / images[0]
-        notes.append(
-            f"An accuracy of 0 or 100 % has no ±: the formula gives 0, yet on other images it may be {bound:.2f} "
-            f"points away (95 % confidence, {RULE_OF_THREE}/n)."
-        )
+        notes[1:1] = [
+            "An accuracy of 0 or 100 % has no ±: this formula gives none. "
+            f"On other images it is within {bound:.2f} points of that, with 95 % confidence ({RULE_OF_THREE}/n)."
+        ]
     objective = "Objective: loss (mean cross-entropy) plus the L2 term"
     notes.append(f"{objective}; the published loss includes it, so compare that." if any_published else f"{objective}.")
     if any(result.evaluation.split != "val" for result in results):

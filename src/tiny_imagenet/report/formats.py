@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 
 NONE = "–"  # no value
+FEW = 100  # of fewer a part is counted, not given in percent
 
 
 def signed(value: float, form: str = ".2f") -> str:
-    """Returns a number with its sign, a minus as the typographic one: −0.25."""
-    return format(value, f"+{form}").replace("-", "−")
+    """Returns a number with its sign, a minus as the typographic one, −0.25; zero without a sign."""
+    return format(value, f"+{form}" if value else form).replace("-", "−")
 
 
 def plus_minus(value: str, error: float) -> str:
@@ -30,6 +31,11 @@ def epochs_of(epochs: int, recipe_epochs: int) -> str:
 def percent(fraction: float) -> str:
     """Returns a fraction as percent: 24.5 %."""
     return f"{100.0 * fraction:.1f} %"
+
+
+def part_of(part: int, total: int) -> str:
+    """Returns a part of a number as percent, or as it is where the number is small."""
+    return f"{part:,}" if total < FEW else percent(part / total)
 
 
 def format_duration(seconds: float | None) -> str:

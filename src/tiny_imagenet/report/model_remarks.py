@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.dataset.classes import first_name
 from tiny_imagenet.report.convergence import MIN_EPOCHS, assess
-from tiny_imagenet.report.formats import percent, points, signed
+from tiny_imagenet.report.formats import FEW, part_of, percent, points, signed
 from tiny_imagenet.report.mistakes import Pair
 from tiny_imagenet.report.predictions import Predictions
 from tiny_imagenet.report.results import Result
@@ -82,13 +82,16 @@ def describe_classes(best: Result, predictions: Predictions, names: Sequence[str
         f"{best.model}’s top-1 accuracy goes from {percent(low[0])} ({first_name(low[1])}) to "
         f"{percent(high[0])} ({first_name(high[1])}), class by class."
     ]
+    if low[0] == high[0]:
+        sentences = [f"{best.model}’s top-1 accuracy is {percent(low[0])} in every class."]
     if wrong:
-        fraction = percent(in_top_5 / wrong)
-        sentences.append(f"Of its {wrong:,} mistakes, {fraction} have the right class among the five likeliest.")
+        part = part_of(in_top_5, wrong)
+        sentences.append(f"Of its {wrong:,} mistakes, {part} have the right class among the five likeliest.")
     if pairs:
         pair, total = pairs[0], sum(each.count for each in pairs)
+        of_all = f"{total} of the {wrong}" if wrong < FEW else f"{percent(total / wrong)} of all"
         sentences.append(
             f"It confuses {names[pair.first]} and {names[pair.second]} most, in {pair.count} of their "
-            f"{pair.num_images:,} images; the {len(pairs)} pairs below hold {percent(total / wrong)} of all mistakes."
+            f"{pair.num_images:,} images; the {len(pairs)} pairs below hold {of_all} mistakes."
         )
     return sentences
