@@ -14,7 +14,7 @@ from tiny_imagenet.scoring.metrics import Metric
 
 # Keys of a training's record that may differ within a group. All models of a report have the same data, whose digest
 # records of earlier versions lack.
-OWN = ("model", "seed", "device", "versions", "train_seconds", "data_sha256")
+OWN = ("model", "seed", "device", "versions", "train_seconds", "data_sha256", "model_sha256")
 
 
 @dataclass(frozen=True)
