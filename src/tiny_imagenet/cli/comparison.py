@@ -19,7 +19,7 @@ from tiny_imagenet.report.significance import MAX_P_VALUE
 from tiny_imagenet.scoring.metrics import TOP_1, TOP_5
 
 COST = ("num_parameters", "train_flops", "train_seconds")
-NO_PARAMETERS = {"model", "macs_per_image", *COST}  # keys of a training's record
+NO_PARAMETERS = {"model", "macs_per_image", "model_sha256", *COST}  # keys of a training's record
 
 
 @dataclass(frozen=True)
