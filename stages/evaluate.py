@@ -66,7 +66,8 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
     pairs = zip(labels, top[:, 0], strict=True)
     write_csv(metrics / "confusion.csv", [{"actual": names[a], "predicted": names[p]} for a, p in pairs])
     write_json(metrics / "evaluation.json", {"model": name, "split": split, **results})
-    write_json(SUMMARIES / f"{name}.json", {name: scores})
+    mark = {"debug": 1} if settings.debug else {}
+    write_json(SUMMARIES / f"{name}.json", {name: scores | mark})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
     confusion = confusion_png(f"{name}, {split}", evaluation.confusion_matrix(labels, top[:, 0], len(names)), names)
     log_evaluation(ROOT, manifest.dataset, sha256_of(path), results, metrics, {"confusion": confusion})

@@ -46,7 +46,7 @@ def main() -> None:
     write_outputs(REPORTS, results, texts, charts, {name: to_png(picture) for name, picture in pictures.items()})
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
     if params.report.champion:
-        print(register(data.best, manifest.dataset))
+        print("no champion: these are debug runs" if data.best.is_debug else register(data.best, manifest.dataset))
 
 
 def with_times(results: list[Result], dataset: str) -> list[Result]:

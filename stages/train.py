@@ -72,6 +72,8 @@ def run_epochs(trainer: Trainer, run: TrackedRun, stop: StopRequest, *, resumed:
     name, progress = trainer.settings.model, trainer.progress
     if progress.history:
         write_history(progress.history, METRICS / name)
+    if trainer.settings.debug:
+        print(f"{name}: debug run ({trainer.settings.debug}): its results are marked and not compared", flush=True)
     if resumed:
         print(f"{name}: resuming from step {progress.step} in the same MLflow run, {run.run_id}", flush=True)
     for row in progress.history[run.logged_epochs() :]:

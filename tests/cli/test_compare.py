@@ -57,6 +57,18 @@ def test_as_text(ask) -> None:
     assert "B is worse than A by more than noise: −11.67 ± 4.13" in ask("strong", "weak")
 
 
+def test_a_debug_run_is_not_compared(checkout: Path, ask) -> None:
+    change_json(checkout / "metrics" / "strong" / "training.json", debug={"steps": 3})
+    output = ask("weak", "strong")
+    assert output.endswith(
+        "\nNot comparable: debug run strong (steps 3). Its accuracy says nothing about its settings.\n"
+    )
+    assert ["debug.steps", "-", "3"] in [line.split() for line in output.splitlines()]
+    assert "noise" not in output
+    found = json.loads(ask("strong", "weak", "--json"))
+    assert (found["debug_runs"], found["is_significant"]) == ({"strong": "steps 3"}, False)
+
+
 def test_nothing_differs(ask) -> None:
     output = ask("weak", "weak")
     assert (

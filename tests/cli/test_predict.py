@@ -60,7 +60,8 @@ def test_the_predictions_are_those_of_the_evaluation(trained, pictures, predict)
     assert predictions[0]["top"][0]["words"] == CLASSES[top[0, 0]].words
     found = [[each["probability"] for each in prediction["top"]] for prediction in predictions]
     np.testing.assert_allclose(found, probabilities, rtol=1e-5)
-    loading, speed = err
+    first, loading, speed = err
+    assert first == f"tiny: predicting {pictures} with {trained / 'models' / 'tiny' / 'model.keras'} ..."
     assert loading == "tiny: loading the model ..."
     assert speed.startswith(f"tiny: {len(top)} pictures, ")
 
@@ -107,7 +108,7 @@ def test_unreadable_pictures_are_reported_and_the_others_predicted(pictures, pre
     assert [Path(prediction["picture"]).name for prediction in predictions] == [
         f"{at}.jpg" for at in (0, 1, 2, 4, 5, 6)
     ]
-    assert [line.split(": ")[:3] for line in err[:3]] == [
+    assert [line.split(": ")[:3] for line in err[1:4]] == [
         ["error", "predict", str(tmp_path / "empty")],
         ["error", "predict", str(tmp_path / "absent.png")],
         ["error", "predict", str(pictures / "3.jpg")],
@@ -182,8 +183,9 @@ def test_as_a_command(trained, pictures) -> None:
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=REPOSITORY / "src")
     assert result.returncode == 2
     assert len(result.stdout.splitlines()) == 7 * (1 + len(WNIDS))
-    error, loading, speed = result.stderr.splitlines()  # and nothing of TensorFlow's
+    first, error, loading, speed = result.stderr.splitlines()  # and nothing of TensorFlow's
     assert loading == "tiny: loading the model ..."
+    assert first.startswith(f"tiny: predicting {pictures} with ")
     assert error.startswith(f"error: predict: {pictures / 'broken.png'}: is not a picture")
     assert speed.startswith("tiny: 7 pictures, ")
 

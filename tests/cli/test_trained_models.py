@@ -44,6 +44,14 @@ def test_the_default_is_the_most_accurate(root: Path) -> None:
     assert find_model(root, "unscored").name == "unscored"
 
 
+def test_a_debug_run_is_not_the_default_beside_another_model(root: Path) -> None:
+    write_scores(root, "good", {"good": {"top_1_accuracy": 1.0, "debug": 1}})
+    assert find_model(root, None).name == "weak"
+    assert find_model(root, "good").name == "good"
+    shutil.rmtree(root / "models" / "weak")
+    assert find_model(root, None).name == "good"
+
+
 def test_a_model_that_is_not_evaluated_comes_last(root: Path) -> None:
     write_scores(root, "good", {"good": {"top_1_accuracy": 0.0}})
     (root / "reports" / "metrics" / "weak.json").unlink()

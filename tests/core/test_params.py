@@ -10,9 +10,9 @@ import yaml
 from tests.support.tiny_records import REPOSITORY, run_stage, shrunk_params
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.params import architectures, load_params
+from tiny_imagenet.core.params import OVERFIT, architectures, load_params
 from tiny_imagenet.core.run_record import flatten
-from tiny_imagenet.core.schema import Augmentation, Params, Recipe
+from tiny_imagenet.core.schema import Augmentation, Debug, ModelSettings, Params, Recipe
 
 CROP = "      random_resized_crop"
 
@@ -124,6 +124,13 @@ def test_the_repositorys_file_is_valid(load: Callable[[str], Params]) -> None:
         ),
         ("    recipe: paper", "    recipe: paper\n    l2: -1.0", "models.vgg: l2: got -1.0"),
         ("    recipe: paper", "    recipe: paper\n    arguments: 3", "models.vgg: arguments: got 3; .*dictionary"),
+        ("  fraction: null", "  fraction: 1.5", "debug.fraction: got 1.5; .*less than 1"),
+        ("  fraction: null", "  fraction: 0", "debug.fraction: got 0; .*greater than 0"),
+        ("  steps: null", "  step: 3", "debug.step: unknown key; did you mean 'steps'"),
+        ("  steps: null", "  steps: 0", "debug.steps: got 0; .*greater than or equal to 1"),
+        ("  overfit_batches: null", "  overfit_batches: 2.5", "debug.overfit_batches: got 2.5; .*integer"),
+        ("  overfit_batches: null", "  overfit_batches: true", "debug.overfit_batches: got True; .*integer"),
+        ("    recipe: paper", "    recipe: paper\n    debug: {steps: 3}", "models.vgg: debug: unknown key"),
         ("    builtin: digits", "    url: https://x", "datasets.digits: invalid; needs either `builtin`"),
     ],
 )
@@ -189,6 +196,35 @@ def test_a_models_own_key_applies_to_it_alone(load: Callable[[str], Params]) -> 
 def test_an_override_wins_over_a_models_own_key(load: Callable[[str], Params]) -> None:
     params = load(replaced("lr: null", "lr: 0.5").replace("\n  vgg:\n", "\n  vgg:\n    lr: 0.25\n"))
     assert params.models["vgg"].lr == 0.5
+
+
+def test_limits_of_a_debug_run_are_recorded_only_if_there_are_any(load: Callable[[str], Params]) -> None:
+    before, after = load(REAL), load(replaced("  steps: null", "  steps: 3"))
+    for name, model in after.models.items():
+        assert model == before.models[name].model_copy(update={"debug": Debug(steps=3)})
+        assert model.model_dump() == before.models[name].model_dump() | {"debug": {"steps": 3}}
+        assert ModelSettings(**model.model_dump()) == model
+    assert not [name for name, model in before.models.items() if "debug" in model.model_dump(mode="json")]
+    without = yaml.safe_load(REAL)
+    del without["debug"]
+    assert load(yaml.safe_dump(without, sort_keys=False)) == before
+
+
+def test_overfit_batches_switches_off_what_keeps_a_loss_from_zero(load: Callable[[str], Params]) -> None:
+    before, after = load(REAL), load(replaced("  overfit_batches: null", "  overfit_batches: 2"))
+    for name, model in after.models.items():
+        off = {key: Recipe.model_fields[key].default for key in OVERFIT}
+        expected = before.models[name].model_copy(update=off | {"debug": Debug(overfit_batches=2)})
+        assert model == expected
+    changed = {key for key in OVERFIT for model in before.models.values() if getattr(model, key) != off[key]}
+    assert changed == OVERFIT.keys() - {"ema_momentum"}
+
+
+@pytest.mark.parametrize("line", ["  steps: 1", "  fraction: 0.5"])
+def test_overfit_batches_beside_another_limit_is_an_error(load: Callable[[str], Params], line: str) -> None:
+    text = replaced("  overfit_batches: null", "  overfit_batches: 2").replace(f"{line.split(':')[0]}: null", line, 1)
+    with pytest.raises(InputError, match=r"debug: invalid; overfit_batches already limits images and steps: set"):
+        load(text)
 
 
 def test_an_unknown_model_is_an_error_with_the_nearest_name(load: Callable[[str], Params]) -> None:

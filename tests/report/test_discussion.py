@@ -9,7 +9,7 @@ import pytest
 from tests.support.synthetic_page import NAMES, RIGHT, load_results, predict
 from tests.support.synthetic_results import with_training
 
-from tiny_imagenet.core.schema import Augmentation
+from tiny_imagenet.core.schema import Augmentation, Debug
 from tiny_imagenet.report.discussion import Remark, discuss
 from tiny_imagenet.report.file_records import CalibrationBin
 from tiny_imagenet.report.formats import points
@@ -77,6 +77,35 @@ def test_the_remark_on_cost_leaves_out_dominated_models(results: list[Result]) -
     )
 
 
+def test_a_debug_run_is_compared_with_nothing(results: list[Result]) -> None:
+    small, vgg, large = results
+    debug = with_training(large, debug=Debug(steps=3))
+    found = remarks([small, vgg, debug], 1)
+    assert found["Which is better"].table
+    assert [row[:2] for row in found["Which is better"].table.rows] == [["vgg", "small"]]
+    others = [*found["What it costs"].sentences, *found["Learning"].sentences, *found["Confidence"].sentences]
+    assert not [sentence for sentence in others if "large" in sentence]
+    seeds = [with_training(result, debug=Debug(steps=3), lr=1.0, seed=i) for i, result in enumerate(results)]
+    assert remarks(seeds).keys() == {"Classes and mistakes"}
+
+
+def test_trainings_of_few_epochs_are_one_sentence(results: list[Result]) -> None:
+    short = [dataclasses.replace(result, history=result.history[:5]) for result in results]
+    assert remarks(short)["Learning"].sentences == [
+        "Curves of fewer than 8 epochs are not judged: small (5), vgg (5), large (5)."
+    ]
+    first, second = remarks([short[0], results[1]])["Learning"].sentences
+    assert first.startswith("vgg was still learning")
+    assert second == "Curves of fewer than 8 epochs are not judged: small (5)."
+
+
+def test_models_that_are_right_about_the_same_images_are_zero_apart(results: list[Result]) -> None:
+    twin = dataclasses.replace(with_training(results[1], lr=9.0), model="twin")
+    found = discuss([results[1], twin], twin, {**PREDICTIONS, "twin": PREDICTIONS["vgg"]}, NAMES, [])[0]
+    assert found.table
+    assert found.table.rows == [["vgg", "twin", "0.00", "–"]]
+
+
 def test_the_gap_is_not_compared_for_mixed_labels(results: list[Result]) -> None:
     small, vgg, large = results
     mixed = with_training(large, augmentation=Augmentation(mixup=0.2))
@@ -98,5 +127,7 @@ def test_confidence_above_accuracy_is_above_zero(results: list[Result]) -> None:
 def test_mistakes_are_counted(results: list[Result]) -> None:
     low_and_high, among, worst = remarks(results)["Classes and mistakes"].sentences
     assert "0.0 % (class 0)" in low_and_high
-    assert among == "Of its 24 mistakes, 0.0 % have the right class among the five likeliest."
-    assert worst.startswith("It confuses class 0 and class 1 most, in 2 of their 20 images; the 3 pairs")
+    assert among == "Of its 24 mistakes, 0 have the right class among the five likeliest."
+    assert worst.startswith(
+        "It confuses class 0 and class 1 most, in 2 of their 20 images; the 3 pairs below hold 6 of the 24 mistakes."
+    )

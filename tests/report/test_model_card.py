@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tests.support.synthetic_results import DATA_REPORT, load_model_result, training, with_training, write_project
 
-from tiny_imagenet.core.schema import ModelSettings
+from tiny_imagenet.core.schema import Debug, ModelSettings
 from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.report.model_card import model_card
 from tiny_imagenet.report.predictions import load_predictions
@@ -65,6 +65,17 @@ def test_limits_are_those_of_the_model(project: Path) -> None:
     for words, text in expected.items():
         assert words not in plain
         assert words in text
+
+
+def test_the_card_of_a_debug_run_says_so(project: Path) -> None:
+    text = card(project, debug=Debug(overfit_batches=2), others=3)
+    assert "**Debug run, not a result** (overfit_batches 2): do not use this model" in text
+    assert "It is the best of" not in text
+    assert "Debug run" not in card(project)
+
+
+def test_more_epochs_than_the_recipe_has(project: Path) -> None:
+    assert "50 epochs (recipe: 40) in 1 h 02 min on" in card(project, epochs=50)
 
 
 def test_names_are_escaped(project: Path) -> None:

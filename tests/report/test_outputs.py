@@ -8,10 +8,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.synthetic_results import PUBLISHED, load_model_result, write_model
+from tests.support.synthetic_results import PUBLISHED, load_model_result, with_training, write_model
 
+from tiny_imagenet.core.schema import Debug
 from tiny_imagenet.report.charts import draw_costs
-from tiny_imagenet.report.outputs import as_csv, as_json
+from tiny_imagenet.report.outputs import as_csv, as_json, settings_as_json
 from tiny_imagenet.report.results import SCORES, Result
 
 WORDS = ["zero", "one"]
@@ -49,6 +50,14 @@ def test_results_json_is_strict_and_complete(results: list[Result]) -> None:
     assert objects[0].items() >= expected.items()
     assert objects[0].keys() == expected.keys() | {score.key for score in SCORES}
     assert objects[1]["published"] is objects[1]["published_flops"] is None
+
+
+def test_a_debug_run_is_marked_in_results_and_settings(results: list[Result]) -> None:
+    debug = with_training(results[1], debug=Debug(steps=3))
+    for text in (as_json([debug]), settings_as_json([debug])):
+        found = json.loads(text)
+        assert (found[0] if isinstance(found, list) else found["small"])["debug"] == {"steps": 3}
+    assert '"debug"' not in as_json(results) + settings_as_json(results)
 
 
 def test_results_json_has_the_spread_over_seeds(tmp_path: Path) -> None:

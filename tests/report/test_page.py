@@ -13,6 +13,8 @@ import numpy as np
 from tests.support.synthetic_page import MANIFEST, NAMES, load_results, predict, render, reverse
 from tests.support.synthetic_results import PUBLISHED, with_training
 
+from tiny_imagenet.core.schema import Debug
+from tiny_imagenet.report.file_records import ClassResult
 from tiny_imagenet.report.page import inline
 
 
@@ -51,6 +53,35 @@ def test_a_model_evaluated_on_other_images_is_not_in_the_matrix(tmp_path: Path) 
     predictions = {"small": predict(2), "vgg": reverse(predict(5)), "large": predict(8)}
     data = data_of(render(tmp_path, predictions=predictions))
     assert list(data["guesses"]) == ["large", "small"]
+
+
+def test_debug_runs_are_named_and_none_is_the_best(tmp_path: Path) -> None:
+    results = load_results(tmp_path / "results")
+    debug = [with_training(result, debug=Debug(steps=3)) for result in results]
+    page = render(tmp_path / "one", results=[*results[:2], debug[2]])
+    assert "best is <b>vgg</b>" in page
+    assert "large: steps 3. Not a result: compared with nothing.</p>" in page
+    page = render(tmp_path / "all", results=debug)
+    assert "best is" not in page
+    assert "No model here is the best; large is shown as an example." in page
+    assert "Debug run" not in render(tmp_path / "none")
+
+
+def test_a_model_without_mistakes_has_no_empty_lists(tmp_path: Path) -> None:
+    results = [
+        dataclasses.replace(each, per_class=[right(row) for row in each.per_class])
+        for each in load_results(tmp_path / "results")
+    ]
+    page = render(
+        tmp_path / "page", results=results, predictions={name: predict(10) for name in ("small", "vgg", "large")}
+    )
+    assert "large is right about every val image." in page
+    assert len(re.findall(r'<h3>Hardest</h3>\s*<p class="note">None.</p>', page)) == 3
+    assert "large’s top-1 accuracy is 100.0 % in every class." in page
+
+
+def right(row: ClassResult) -> ClassResult:
+    return row.model_copy(update={"top_1_accuracy": 1.0, "top_5_accuracy": 1.0})
 
 
 def test_mistakes_and_pairs_have_their_pictures(tmp_path: Path) -> None:

@@ -78,6 +78,14 @@ def test_best_is_the_highest_top_1(tmp_path: Path) -> None:
     pretrained = load_model_result(tmp_path, "vgg", pretrained="imagenet")
     assert best_result([pretrained, small]).model == "small"
     assert best_result([pretrained]).model == "vgg"
+    debug = load_model_result(tmp_path, "vgg", debug={"steps": 3}, pretrained=None)
+    assert best_result([debug, small]).model == "small"
+    assert best_result([debug]).model == "vgg"
+
+
+def test_a_debug_run_has_no_published_row_beside_it(folder: Path) -> None:
+    assert load_model_result(folder, "vgg", PUBLISHED).published == PUBLISHED
+    assert load_model_result(folder, "vgg", PUBLISHED, debug={"steps": 3}).published is None
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

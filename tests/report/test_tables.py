@@ -6,8 +6,9 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from tests.support.synthetic_results import PUBLISHED, load_model_result, write_model
+from tests.support.synthetic_results import PUBLISHED, load_model_result, with_training, write_model
 
+from tiny_imagenet.core.schema import Debug
 from tiny_imagenet.report.comparison_tables import comparison, make_tables, over_seeds
 from tiny_imagenet.report.formats import format_duration, format_flops
 from tiny_imagenet.report.results import ACCURACIES, SCORES, Result
@@ -59,6 +60,28 @@ def test_the_table_compares_with_the_published_values(results: list[Result]) -> 
     assert small["epochs"] == "1 of 40 *"
     assert any("compare that" in note for note in table.notes)
     assert any(note.startswith("* Trained for fewer epochs") for note in table.notes)
+
+
+def test_a_debug_run_is_marked(results: list[Result]) -> None:
+    vgg, small = results
+    table = comparison([vgg, with_training(small, debug=Debug(steps=3, fraction=0.5))])
+    cells = [row[table.headers.index("top-1 %")] for row in table.rows]
+    assert cells == ["25.00", "20.00 ± 0.40 §"]
+    assert table.notes[-1] == "§ Debug run, not comparable: small (fraction 0.5, steps 3)."
+    assert not [note for note in comparison(results).notes if "§" in note]
+
+
+def test_an_accuracy_of_100_percent_has_a_bound_in_place_of_an_error(tmp_path: Path) -> None:
+    write_model(tmp_path, "vgg", WORDS, top_1=0.5, num_images=300)
+    table = comparison([load_model_result(tmp_path, "vgg")])
+    row = dict(zip(table.headers, table.rows[0], strict=True))
+    assert (row["top-1 %"], row["top-5 %"]) == ("50.00 ± 2.89", "100.00")
+    assert table.notes[1].endswith("it is within 1.00 points of that, with 95 % confidence (3/n).")
+
+
+def test_more_epochs_than_the_recipe_has_are_not_a_part_of_them(results: list[Result]) -> None:
+    table = comparison([with_training(result, epochs=50) for result in results])
+    assert {row[table.headers.index("epochs")] for row in table.rows} == {"50, recipe 40"}
 
 
 def test_without_a_published_table_its_columns_are_left_out(results: list[Result]) -> None:

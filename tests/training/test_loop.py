@@ -89,6 +89,7 @@ def make_trainer(
     model_seed: int = 1,
     splits: tuple[DecodedSplit, DecodedSplit] = SPLITS,
     num_classes: int = 7,
+    image_size: int = 12,
     strategy: Any = None,
     options: LoopOptions = OPTIONS,
     **changes: Any,
@@ -98,7 +99,7 @@ def make_trainer(
     with strategy.scope():
         model = build_model(
             settings.architecture,
-            image_size=12,
+            image_size=image_size,
             num_classes=num_classes,
             dropout=settings.dropout,
             l2=settings.l2,

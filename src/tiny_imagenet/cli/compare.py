@@ -41,7 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def verdict(comparison: Comparison) -> str:
-    """Returns a sentence on the significance of the difference."""
+    """Returns a sentence on the significance of the difference; of a debug run, that there is none to judge."""
+    if comparison.debug_runs:
+        runs = ", ".join(f"{name} ({limits})" for name, limits in comparison.debug_runs.items())
+        return f"Not comparable: debug run {runs}. Its accuracy says nothing about its settings."
     a, b = comparison.metrics[TOP_1.key]
     error = comparison.standard_errors[TOP_1.key]
     p_value = f"p = {comparison.p_value:.2g}" if comparison.p_value >= 1e-4 else "p < 0.0001"

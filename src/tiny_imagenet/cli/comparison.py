@@ -19,7 +19,7 @@ from tiny_imagenet.report.significance import MAX_P_VALUE
 from tiny_imagenet.scoring.metrics import TOP_1, TOP_5
 
 COST = ("num_parameters", "train_flops", "train_seconds")
-NO_PARAMETERS = {"model", "macs_per_image", *COST}  # keys of a training's record
+NO_PARAMETERS = {"model", "macs_per_image", "model_sha256", *COST}  # keys of a training's record
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,7 @@ class Comparison:
         parameters: The parameters that differ, with both values; None for a model that lacks the parameter.
         metrics: Both values: accuracies as fractions, cost in FLOPs and seconds; an unknown time is left out.
         standard_errors: Of the difference of each accuracy, paired: over the same images.
+        debug_runs: The limits of those that are debug runs, by name: their results are not those of their recipes.
         only_first: Images that only the first model classifies correctly.
         only_second: Images that only the second model classifies correctly.
         p_value: Two-sided p-value of McNemar's exact test.
@@ -73,6 +74,7 @@ class Comparison:
     parameters: dict[str, tuple[Any, Any]]
     metrics: dict[str, tuple[float, float]]
     standard_errors: dict[str, float]
+    debug_runs: dict[str, str]
     only_first: int
     only_second: int
     p_value: float
@@ -80,12 +82,12 @@ class Comparison:
 
     @property
     def is_significant(self) -> bool:
-        """Whether the difference of the top-1 accuracies is significant."""
-        return self.p_value < MAX_P_VALUE
+        """Whether the difference of the top-1 accuracies is significant; never beside a debug run."""
+        return self.p_value < MAX_P_VALUE and not self.debug_runs
 
     def is_clear(self, change: ClassChange) -> bool:
         """Returns whether the change of a class is significant among all classes (Bonferroni)."""
-        return change.p_value < MAX_P_VALUE / len(self.classes)
+        return change.p_value < MAX_P_VALUE / len(self.classes) and not self.debug_runs
 
 
 def compare(first: EvaluatedModel, second: EvaluatedModel) -> Comparison:
@@ -115,6 +117,7 @@ def compare(first: EvaluatedModel, second: EvaluatedModel) -> Comparison:
             TOP_1.key: paired_difference(two.is_correct, one.is_correct)[1],
             TOP_5.key: paired_difference(two.is_in_top_5, one.is_in_top_5)[1],
         },
+        debug_runs={each.model: str(each.training.debug) for each in (a, b) if each.training.debug},
         only_first=only_first,
         only_second=only_second,
         p_value=p_value,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Writes `exports/MODEL/` in the checkout and prints its README."""
     model = find_model(arguments.root, arguments.model)
     formats = [each for name, each in FORMATS.items() if name in arguments.format]
+    files = ", ".join(each.file for each in formats)
+    print(f"{model.name}: exporting {model.path} as {files} ...", file=sys.stderr, flush=True)
     print(_export(model, arguments.root, formats), end="")
     return 0
 

@@ -69,6 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         The exit status: 2 if a picture could not be read, although the others were predicted.
     """
     model, summary = find_model(arguments.root, arguments.model), Summary()
+    first, *others = arguments.pictures
+    more = f" and {len(others):,} more" if others else ""
+    print(f"{model.name}: predicting {first}{more} with {model.path} ...", file=sys.stderr, flush=True)
     paths = _find_all(arguments.pictures, summary)
     show = _json_line if arguments.json else _table
     for path, labels, probabilities in _predict(model, paths, summary):

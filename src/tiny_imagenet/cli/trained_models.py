@@ -25,6 +25,7 @@ class Scores(BaseModel):
     """What ranks a model in reports/metrics/MODEL.json; the other metrics are ignored."""
 
     top_1_accuracy: float
+    debug: int = 0  # 1: of a debug run
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
     Args:
         root: The checkout.
         name: A model of params.yaml, or the path of a `.keras` file. None: of the trained models, or else of the
-            released ones, the one with the best top-1 accuracy.
+            released ones, the one with the best top-1 accuracy, debug runs last.
 
     Raises:
         InputError: There is no such model, or its file cannot be read.
@@ -86,17 +87,20 @@ def find_model(root: Path, name: str | None) -> TrainedModel:
         raise InputError(root / "models", "holds no trained model", "run `dvc repro`, or name a checkout with --root")
     if name is not None and name not in paths | released:
         raise InputError(f"{root / 'models'}: {name}", "no such trained model", nearest(name, released | paths))
-    best = name or max(known, key=lambda each: _top_1_accuracy(root, each))
+    best = name or max(known, key=lambda each: _rank(root, each))
     if best not in paths:
         _fetch(root, released[best])
     path = (paths | released)[best]
     return TrainedModel(best, path, read_model_info(path))
 
 
-def _top_1_accuracy(root: Path, name: str) -> float:
-    """Returns a model's accuracy; a model that is not evaluated comes last."""
+def _rank(root: Path, name: str) -> tuple[bool, float]:
+    """Returns what models are ranked by; a debug run, then a model that is not evaluated, come after the others."""
     path = root / "reports" / "metrics" / f"{name}.json"
-    return load_json(dict[str, Scores], path, "run `dvc repro`")[name].top_1_accuracy if path.exists() else -1.0
+    if not path.exists():
+        return False, -1.0
+    scores = load_json(dict[str, Scores], path, "run `dvc repro`")[name]
+    return not scores.debug, scores.top_1_accuracy
 
 
 def _released(root: Path) -> dict[str, Path]:

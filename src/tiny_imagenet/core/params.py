@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.schema import File, ModelSettings, Params
+from tiny_imagenet.core.schema import Debug, File, ModelSettings, Params
 from tiny_imagenet.core.strict_yaml import check, nearest, read_yaml
 
 OVERRIDES = ("lr", "epochs", "batch_size")  # top-level keys that replace those of all models, unless null
 OWN_KEYS = ("architecture", "recipe", "arguments", "seed")  # of an entry of `models`; its other keys change its recipe
+OVERFIT: dict[str, Any] = {  # set by debug.overfit_batches: these keys keep the loss of a few images from reaching zero
+    "augmentation": {},
+    "dropout": 0.0,
+    "ema_momentum": 0.0,
+    "l2": 0.0,
+    "label_smoothing": 0.0,
+    "progressive_resizing": None,
+    "weight_decay": 0.0,
+}
 RENAMED_ARCHITECTURES = {"transfer": "pretrained"}
 
 
@@ -35,15 +44,15 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         strategy=file.strategy,
         preprocess=file.preprocess,
         training=file.training,
-        models={name: _resolve(f"{path}: models.{name}", name, raw) for name in file.models},
+        models={name: _resolve(f"{path}: models.{name}", name, raw, file.debug) for name in file.models},
         evaluation=file.evaluation,
         report=file.report,
         published=file.published.get(file.dataset, {}),
     )
 
 
-def _resolve(where: str, name: str, raw: Mapping[str, Any]) -> ModelSettings:
-    """Returns a model's settings: its recipe, updated by its own keys, then by the top-level overrides."""
+def _resolve(where: str, name: str, raw: Mapping[str, Any], debug: Debug) -> ModelSettings:
+    """Returns a model's settings: its recipe, updated by its own keys, then by the top-level overrides and `debug`."""
     entry, recipes = raw["models"][name], raw["recipes"]
     recipe = _choose(f"{where}.recipe", entry.get("recipe"), recipes, "recipe")
     architecture = _choose(f"{where}.architecture", entry.get("architecture"), architectures(), "architecture")
@@ -57,9 +66,11 @@ def _resolve(where: str, name: str, raw: Mapping[str, Any]) -> ModelSettings:
         "recipe_epochs": recipes[recipe]["epochs"],
         "dataset": raw["dataset"],
         "seed": entry.get("seed", raw["seed"]),
+        "debug": debug if debug != Debug() else None,
     }
     if unknown := sorted(own.keys() & changes.keys()):
         raise InputError(f"{where}: {unknown[0]}", "unknown key", "remove it")
+    overrides |= OVERFIT if debug.overfit_batches else {}
     return check(ModelSettings, {**_merge(recipes[recipe], changes), **overrides, **own}, where)
 
 

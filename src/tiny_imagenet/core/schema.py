@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.strict_yaml import nearest
@@ -61,6 +69,34 @@ class Training(Record):
     checkpoint_seconds: Positive
     memory_gb: Positive
     deterministic: Flag
+
+
+class Debug(Record):
+    """The limits of a debug run, a quick try of a training; without any the training is a normal one.
+
+    Attributes:
+        fraction: Train on this fraction of the train images, the first ones of the records.
+        steps: Train for so many steps an epoch, at most.
+        overfit_batches: Train on the images of the first batches alone, without augmentation and regularization.
+    """
+
+    fraction: Annotated[Float, Field(gt=0, lt=1)] | None = None
+    steps: Count | None = None
+    overfit_batches: Count | None = None
+
+    @model_validator(mode="after")
+    def _compatible(self) -> Debug:
+        if self.overfit_batches and (self.fraction or self.steps):
+            raise ValueError("overfit_batches already limits images and steps: set fraction and steps to null")
+        return self
+
+    def __str__(self) -> str:
+        """Returns the limits in words: "steps 10"."""
+        return ", ".join(f"{key} {value}" for key, value in self.model_dump().items())
+
+    @model_serializer(mode="wrap")
+    def _limits(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in handler(self).items() if value is not None}
 
 
 class RandomResizedCrop(Record):
@@ -144,7 +180,8 @@ class Recipe(Record):
 class ModelSettings(Recipe):
     """All settings of one training: its recipe's keys, with all changes applied, and the model's own.
 
-    `recipe_epochs` is the recipe's number of epochs, without the changes.
+    `recipe_epochs` is the recipe's number of epochs, without the changes. `debug` is None in a normal training, whose
+    serialized settings do not have the key.
     """
 
     model: Name
@@ -154,6 +191,14 @@ class ModelSettings(Recipe):
     recipe_epochs: Count
     dataset: str
     seed: Seed
+    debug: Debug | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_debug(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = handler(self)
+        if content.get("debug") is None:
+            content.pop("debug", None)
+        return content
 
 
 class Evaluation(Record):
@@ -194,6 +239,7 @@ class File(Record):
     lr: Positive | None
     epochs: Count | None
     batch_size: Count | None
+    debug: Debug = Debug()
     datasets: dict[Name, Dataset]
     preprocess: Preprocess
     training: Training

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tiny_imagenet.report.formats import NONE, format_duration, format_flops, signed
+from tiny_imagenet.report.formats import NONE, epochs_of, format_duration, format_flops, plus_minus, signed
 from tiny_imagenet.report.results import ACCURACIES, SCORES, Result
 from tiny_imagenet.report.seeds import Group, repeated
+from tiny_imagenet.report.significance import RULE_OF_THREE
 from tiny_imagenet.report.tables import Number, Table
 from tiny_imagenet.scoring.metrics import Metric
 
-SHORT, FLIPPED, PRETRAINED = "*", "†", "‡"
+SHORT, FLIPPED, PRETRAINED, DEBUG = "*", "†", "‡", "§"
 HOLDOUT = "Scored on the hold-out that was cut from train, to tune on: where it says val, that is meant."
 
 
@@ -38,6 +39,12 @@ def _notes(results: Sequence[Result], *, any_published: bool) -> list[str]:
         "Training compute: 6 operations for each multiply-accumulate of each image seen. "
         "Training time: of all steps, without validation.",
     ]
+    if any(result.value(accuracy) in (0.0, 1.0) for result in results for accuracy in ACCURACIES):
+        bound = 100.0 * RULE_OF_THREE / images[0]
+        notes[1:1] = [
+            "An accuracy of 0 or 100 % has no ±: this formula gives none. "
+            f"On other images it is within {bound:.2f} points of that, with 95 % confidence ({RULE_OF_THREE}/n)."
+        ]
     objective = "Objective: loss (mean cross-entropy) plus the L2 term"
     notes.append(f"{objective}; the published loss includes it, so compare that." if any_published else f"{objective}.")
     if any(result.evaluation.split != "val" for result in results):
@@ -49,6 +56,8 @@ def _notes(results: Sequence[Result], *, any_published: bool) -> list[str]:
         notes.append(f"{FLIPPED} Averaged over the image and its mirror image.")
     if any(result.training.pretrained for result in results):
         notes.append(f"{PRETRAINED} Pretrained: ImageNet contains these classes; not comparable.")
+    if debugged := [f"{result.model} ({result.training.debug})" for result in results if result.is_debug]:
+        notes.append(f"{DEBUG} Debug run, not comparable: {', '.join(debugged)}.")
     return notes
 
 
@@ -93,7 +102,7 @@ def _cells(result: Result) -> dict[str, str]:
     cells = {"model": result.model}
     for accuracy in ACCURACIES:
         cells |= _accuracy(result, accuracy)
-    epochs = f"{training.epochs} of {training.recipe_epochs}" + (f" {SHORT}" * result.is_short)
+    epochs = epochs_of(training.epochs, training.recipe_epochs) + (f" {SHORT}" * result.is_short)
     cells["epochs"] = Number(epochs, training.epochs)
     cells["training compute"] = Number(format_flops(training.train_flops), training.train_flops)
     duration, seconds = format_duration(result.train_seconds), result.train_seconds
@@ -118,7 +127,7 @@ def _accuracy(result: Result, accuracy: Metric) -> dict[str, str]:
     value, error = 100.0 * result.value(accuracy), 100.0 * result.standard_error(accuracy)
     fraction = result.published_value(accuracy)
     if fraction is None:
-        own = Number(f"{value:.2f} ± {error:.2f}{marks(result)}", value)
+        own = Number(plus_minus(f"{value:.2f}", error) + marks(result), value)
         return {f"{name} %": own, f"published {name} %": NONE, f"difference {name}": NONE}
     published = 100.0 * fraction
     return {
@@ -130,4 +139,5 @@ def _accuracy(result: Result, accuracy: Metric) -> dict[str, str]:
 
 def marks(result: Result) -> str:
     """Returns the signs of the notes that a model's accuracies need, each after a blank."""
-    return f" {FLIPPED}" * result.training.flip_tta + f" {PRETRAINED}" * bool(result.training.pretrained)
+    pairs = (FLIPPED, result.training.flip_tta), (PRETRAINED, result.training.pretrained), (DEBUG, result.is_debug)
+    return "".join(f" {mark}" for mark, applies in pairs if applies)

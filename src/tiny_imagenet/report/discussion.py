@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from tiny_imagenet.report.differences import Difference, rank
-from tiny_imagenet.report.formats import format_flops, percent, points
+from tiny_imagenet.report.formats import NONE, format_flops, percent, points
 from tiny_imagenet.report.mistakes import Pair
-from tiny_imagenet.report.model_remarks import describe_classes, describe_confidence, describe_convergence
+from tiny_imagenet.report.model_remarks import describe_classes, describe_confidence, describe_learning
 from tiny_imagenet.report.pareto import cheapest_above, pareto_front
 from tiny_imagenet.report.predictions import Predictions
-from tiny_imagenet.report.results import Result
+from tiny_imagenet.report.results import Result, comparable
 from tiny_imagenet.report.seeds import Group, group_by_seed, repeated
 from tiny_imagenet.report.significance import is_clear
 from tiny_imagenet.report.tables import Number, Table
@@ -34,7 +33,7 @@ def discuss(
     names: Sequence[str],
     pairs: Sequence[Pair],
 ) -> list[Remark]:
-    """Returns the discussion of the results, without remarks that have no sentence.
+    """Returns the discussion of the results, without remarks that have no sentence; a debug run is not compared.
 
     Args:
         results: Of all models.
@@ -43,14 +42,15 @@ def discuss(
         names: Of the classes.
         pairs: The classes that `best` confuses most.
     """
-    firsts = [group.results[0] for group in group_by_seed(results)]
+    compared = comparable(results)
+    firsts = [group.results[0] for group in group_by_seed(compared)]
     remarks = [
         _ranking(rank(firsts, predictions)),
         Remark("Seeds", [_seeds(group) for group in repeated(results)]),
-        Remark("Beside the published table", _published(results)),
+        Remark("Beside the published table", _published(compared)),
         Remark("What it costs", _cost([result for result in firsts if not result.training.pretrained])),
-        Remark("Learning", [describe_convergence(result) for result in firsts]),
-        Remark("Confidence", [describe_confidence(results)]),
+        Remark("Learning", describe_learning(firsts)),
+        Remark("Confidence", [describe_confidence(compared)] if compared else []),
         Remark("Classes and mistakes", describe_classes(best, predictions[best.model], names, pairs)),
     ]
     return [remark for remark in remarks if remark.sentences]
@@ -62,9 +62,11 @@ def _ranking(steps: Sequence[Difference]) -> Remark:
         return Remark("Which is better", [])
     rows, unclear = [], [step for step in steps if not step.is_clear]
     for step in steps:
-        ratio = abs(step.value) / step.standard_error if step.standard_error else math.inf
+        ratio: str = NONE  # two models that are right about the same images
+        if step.standard_error:
+            ratio = Number(f"{abs(step.value) / step.standard_error:.1f}", abs(step.value) / step.standard_error)
         difference = Number(points(step.value, step.standard_error), step.value)
-        rows.append([step.first, step.second, difference, Number(f"{ratio:.1f}", ratio)])
+        rows.append([step.first, step.second, difference, ratio])
     sentences = [
         f"{step.first} and {step.second} are less than two standard errors apart: "
         "these images do not tell which is better."

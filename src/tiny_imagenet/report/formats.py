@@ -5,21 +5,37 @@ from __future__ import annotations
 import math
 
 NONE = "–"  # no value
+FEW = 100  # of fewer a part is counted, not given in percent
 
 
 def signed(value: float, form: str = ".2f") -> str:
-    """Returns a number with its sign, a minus as the typographic one: −0.25."""
-    return format(value, f"+{form}").replace("-", "−")
+    """Returns a number with its sign, a minus as the typographic one, −0.25; zero without a sign."""
+    return format(value, f"+{form}" if value else form).replace("-", "−")
 
 
-def points(value: float, error: float | None = None) -> str:
-    """Returns a fraction in signed points of a percent, and its standard error: +1.20 ± 0.50."""
-    return signed(100.0 * value) + ("" if error is None else f" ± {100.0 * error:.2f}")
+def plus_minus(value: str, error: float) -> str:
+    """Returns a number and its standard error, 24.50 ± 0.43; without the error where its formula gives 0."""
+    return f"{value} ± {error:.2f}" if error else value
+
+
+def points(value: float, error: float = 0.0) -> str:
+    """Returns a fraction in signed points of a percent, and its standard error if there is one: +1.20 ± 0.50."""
+    return plus_minus(signed(100.0 * value), 100.0 * error)
+
+
+def epochs_of(epochs: int, recipe_epochs: int) -> str:
+    """Returns a number of epochs beside the recipe's: 3 of 40; 50, recipe 40."""
+    return f"{epochs} of {recipe_epochs}" if epochs <= recipe_epochs else f"{epochs}, recipe {recipe_epochs}"
 
 
 def percent(fraction: float) -> str:
     """Returns a fraction as percent: 24.5 %."""
     return f"{100.0 * fraction:.1f} %"
+
+
+def part_of(part: int, total: int) -> str:
+    """Returns a part of a number as percent, or as it is where the number is small."""
+    return f"{part:,}" if total < FEW else percent(part / total)
 
 
 def format_duration(seconds: float | None) -> str:

@@ -12,7 +12,7 @@ from tiny_imagenet.evaluation.metrics import METRICS, OBJECTIVE
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.formats import format_duration, format_flops
 from tiny_imagenet.report.report_data import ReportData
-from tiny_imagenet.report.results import Result
+from tiny_imagenet.report.results import Result, comparable
 from tiny_imagenet.report.templating import load_template
 
 NUM_CONFUSED = 5  # pairs of classes that the card names
@@ -47,12 +47,15 @@ def _recipe(result: Result) -> list[str]:
     training: TrainingRecord = result.training
     seconds = result.train_seconds
     duration = "" if seconds is None else f" in {format_duration(seconds)}"
+    epochs, planned = training.epochs, training.recipe_epochs
+    of_recipe = (
+        f"{epochs} of the recipe's {planned} epochs" if epochs <= planned else f"{epochs} epochs (recipe: {planned})"
+    )
     versions = ", ".join(f"{name} {version}" for name, version in training.versions.items())
     return [
         f"Architecture {training.architecture}, {training.num_parameters:,} parameters, "
         f"{training.pretrained or 'random'} initial weights, seed {training.seed}.",
-        f"{training.epochs} of the recipe's {training.recipe_epochs} epochs{duration} on {training.device}, "
-        f"{format_flops(training.train_flops)}.",
+        f"{of_recipe}{duration} on {training.device}, {format_flops(training.train_flops)}.",
         f"{versions}.",
     ]
 
@@ -60,7 +63,8 @@ def _recipe(result: Result) -> list[str]:
 def _scores(result: Result) -> dict[str, str]:
     """Returns the metrics by title, the accuracies with their standard errors first."""
     scores = {
-        metric.title: f"{result.value(metric):.2%} ± {result.standard_error(metric):.2%}"
+        metric.title: f"{result.value(metric):.2%}"
+        + f" ± {result.standard_error(metric):.2%}" * (0 < result.value(metric) < 1)
         for metric in METRICS
         if metric.k
     }
@@ -83,8 +87,8 @@ def _limits(data: ReportData) -> list[str]:
         limits.append(
             "It was scored by the mean of its logits for an image and its mirror image: ask it so to be as good."
         )
-    if len(data.results) > 1:
-        best_of = f"It is the best of {len(data.results)} on the images that score it here"
+    if len(others := comparable(data.results)) > 1:
+        best_of = f"It is the best of {len(others)} on the images that score it here"
         limits.append(f"{best_of}, which flatters it a little.")
     remarks = discuss([result], result, data.predictions, names, [])
     limits += [sentence for remark in remarks for sentence in remark.sentences]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.dataset.classes import first_name
-from tiny_imagenet.report.convergence import assess
-from tiny_imagenet.report.formats import percent, points, signed
+from tiny_imagenet.report.convergence import MIN_EPOCHS, assess
+from tiny_imagenet.report.formats import FEW, part_of, percent, points, signed
 from tiny_imagenet.report.mistakes import Pair
 from tiny_imagenet.report.predictions import Predictions
 from tiny_imagenet.report.results import Result
@@ -15,12 +15,20 @@ from tiny_imagenet.report.significance import NUM_STANDARD_ERRORS
 from tiny_imagenet.scoring.metrics import TOP_1
 
 
+def describe_learning(results: Sequence[Result]) -> list[str]:
+    """Returns a text on the convergence of each model, and one sentence on all that have too few epochs to judge it."""
+    short = [result for result in results if len(result.history) < MIN_EPOCHS]
+    texts = [describe_convergence(result) for result in results if result not in short]
+    if short:
+        names = ", ".join(f"{result.model} ({len(result.history)})" for result in short)
+        texts.append(f"Curves of fewer than {MIN_EPOCHS} epochs are not judged: {names}.")
+    return texts
+
+
 def describe_convergence(result: Result) -> str:
-    """Returns a sentence on the end of a training, and one on the gap between train and val accuracy."""
+    """Returns a sentence on the end of a training of enough epochs, and one on the gap of train and val accuracy."""
     found = assess(result.history)
     name, last = result.model, found.epochs
-    if found.verdict == "too few epochs":
-        return f"{name}: {last} epoch{'s' * (last > 1)}, too few to judge."
     change = f"{signed(found.change, '.3f')} ± {found.change_error:.3f}"
     window = f"over the last {found.window} of {last} epochs"
     described = {
@@ -74,13 +82,16 @@ def describe_classes(best: Result, predictions: Predictions, names: Sequence[str
         f"{best.model}’s top-1 accuracy goes from {percent(low[0])} ({first_name(low[1])}) to "
         f"{percent(high[0])} ({first_name(high[1])}), class by class."
     ]
+    if low[0] == high[0]:
+        sentences = [f"{best.model}’s top-1 accuracy is {percent(low[0])} in every class."]
     if wrong:
-        fraction = percent(in_top_5 / wrong)
-        sentences.append(f"Of its {wrong:,} mistakes, {fraction} have the right class among the five likeliest.")
+        part = part_of(in_top_5, wrong)
+        sentences.append(f"Of its {wrong:,} mistakes, {part} have the right class among the five likeliest.")
     if pairs:
         pair, total = pairs[0], sum(each.count for each in pairs)
+        of_all = f"{total} of the {wrong}" if wrong < FEW else f"{percent(total / wrong)} of all"
         sentences.append(
             f"It confuses {names[pair.first]} and {names[pair.second]} most, in {pair.count} of their "
-            f"{pair.num_images:,} images; the {len(pairs)} pairs below hold {percent(total / wrong)} of all mistakes."
+            f"{pair.num_images:,} images; the {len(pairs)} pairs below hold {of_all} mistakes."
         )
     return sentences

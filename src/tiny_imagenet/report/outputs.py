@@ -38,6 +38,7 @@ def as_json(results: Sequence[Result]) -> str:
             "over_seeds": groups.get(result.model),
             "flip_averaging": result.training.flip_tta,
             "pretrained": result.training.pretrained,
+            **({"debug": result.training.debug.model_dump()} if result.training.debug else {}),
             "published": result.published and result.published.model_dump(),
             "published_flops": result.published_flops,
         }

@@ -16,6 +16,7 @@ from tiny_imagenet.core.schema import ModelSettings, Recipe
 from tiny_imagenet.report.comparison_tables import HOLDOUT, make_tables
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.file_records import ClassResult, Layer
+from tiny_imagenet.report.formats import epochs_of
 from tiny_imagenet.report.report_data import ReportData
 from tiny_imagenet.report.results import Result
 from tiny_imagenet.report.style import INK, MUTED, PAPER, RULE
@@ -43,6 +44,8 @@ def render_page(
         results=data.results,
         best=data.best,
         short=[result for result in data.results if result.is_short],
+        debug=[result for result in data.results if result.is_debug],
+        epochs_of=epochs_of,
         versions=_side_by_side({result.model: result.training.versions for result in data.results}),
         tables=make_tables(data.results),
         holdout=HOLDOUT,
@@ -81,13 +84,19 @@ def inline(svg: str, name: str) -> Markup:
 
 
 def _extremes(result: Result) -> dict[str, list[ClassResult]]:
-    """Returns the classes with the lowest and the highest top-1 accuracy; top-5 accuracy decides among equals."""
+    """Returns the classes with the lowest and the highest top-1 accuracy; top-5 accuracy decides among equals.
+
+    A class whose images are all right is not among the hardest, and one with none right not among the easiest.
+    """
     ordered = sorted(
         (row for row in result.per_class if row.top_1_accuracy is not None),
         key=lambda row: (row.top_1_accuracy or 0.0, row.top_5_accuracy or 0.0),
     )
     count = min(NUM_EXTREMES, len(ordered) // 2)
-    return {"hardest": ordered[:count], "easiest": ordered[::-1][:count]}
+    return {
+        "hardest": [row for row in ordered[:count] if row.top_1_accuracy != 1.0],
+        "easiest": [row for row in ordered[::-1][:count] if row.top_1_accuracy],
+    }
 
 
 def _classes(results: Sequence[Result], names: Sequence[str]) -> list[tuple[str, list[float | None]]]:

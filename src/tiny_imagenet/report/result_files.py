@@ -26,7 +26,7 @@ def load_result(model: str, metrics_dir: Path, published: PublishedRow | None = 
     Args:
         model: The model's name.
         metrics_dir: Folder of training, evaluation and architecture (.json), history, per_class and calibration (.csv).
-        published: The row of the published table to compare with.
+        published: The row of the published table to compare with; unused for a debug run.
 
     Raises:
         InputError: A file is missing or damaged.
@@ -42,7 +42,7 @@ def load_result(model: str, metrics_dir: Path, published: PublishedRow | None = 
         per_class=_load_rows(model, metrics_dir / "per_class.csv", ClassResult),
         calibration=_load_rows(model, metrics_dir / "calibration.csv", CalibrationBin),
         train_seconds=training.train_seconds,
-        published=published,
+        published=None if training.debug else published,
     )
 
 

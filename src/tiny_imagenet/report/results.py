@@ -82,15 +82,29 @@ class Result:
         return float(TRAIN_FLOPS_PER_MAC * self.architecture.macs_per_image * self.published.images_seen)
 
     @property
+    def is_debug(self) -> bool:
+        """Whether the training was a debug run, which is compared with nothing."""
+        return self.training.debug is not None
+
+    @property
     def is_short(self) -> bool:
         """Whether the model was trained for fewer epochs than its recipe has."""
         return self.training.epochs < self.training.recipe_epochs
 
 
+def comparable(results: Sequence[Result]) -> list[Result]:
+    """Returns the results without those of debug runs."""
+    return [result for result in results if not result.is_debug]
+
+
 def best_result(results: Sequence[Result]) -> Result:
-    """Returns the result with the highest top-1 accuracy, the first among equals, a pretrained one only if all are."""
-    comparable = [result for result in results if not result.training.pretrained]
-    return max(comparable or results, key=lambda result: result.top_1_accuracy)
+    """Returns the result with the highest top-1 accuracy, the first among equals.
+
+    A pretrained one is best only if all are, and that of a debug run only if all are.
+    """
+    results = comparable(results) or results
+    own = [result for result in results if not result.training.pretrained]
+    return max(own or results, key=lambda result: result.top_1_accuracy)
 
 
 def publish(rows: Mapping[str, Published], manifest: Manifest) -> dict[str, PublishedRow]:

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tiny_imagenet.report.results import ACCURACIES, Result
+from tiny_imagenet.report.results import ACCURACIES, Result, comparable
 from tiny_imagenet.report.significance import lower_bound
 from tiny_imagenet.scoring.metrics import Metric
 
 # Keys of a training's record that may differ within a group. All models of a report have the same data, whose digest
 # records of earlier versions lack.
-OWN = ("model", "seed", "device", "versions", "train_seconds", "data_sha256")
+OWN = ("model", "seed", "device", "versions", "train_seconds", "data_sha256", "model_sha256")
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,6 @@ def group_by_seed(results: Iterable[Result]) -> list[Group]:
     return [Group(tuple(group.values())) for group in groups.values()]
 
 
-def repeated(results: Iterable[Result]) -> list[Group]:
-    """Returns the groups of at least two seeds."""
-    return [group for group in group_by_seed(results) if len(group.results) > 1]
+def repeated(results: Sequence[Result]) -> list[Group]:
+    """Returns the groups of at least two seeds, without debug runs."""
+    return [group for group in group_by_seed(comparable(results)) if len(group.results) > 1]

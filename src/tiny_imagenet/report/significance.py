@@ -5,6 +5,8 @@ from __future__ import annotations
 NUM_STANDARD_ERRORS = 2.0  # of a number with a standard error; a normal variable exceeds it in 1 of 22 cases
 MAX_P_VALUE = 0.05  # of a test
 
+RULE_OF_THREE = 3  # none in n cases: at most 3 in n of all, with 95 % confidence (Hanley and Lippman-Hand, 1983)
+
 
 def is_clear(value: float, standard_error: float) -> bool:
     """Returns whether a value differs from zero by more than `NUM_STANDARD_ERRORS`."""

@@ -46,7 +46,9 @@ class TrackedRun:
         with open_store(root, record.dataset) as (self.client, experiment_id):
             if not run_id or not self._reopen(run_id):
                 tags = experiment_tags(stage, record.data_sha256)
-                title = " ".join(filter(None, (record.model, tags.get("dvc.experiment"))))  # shown in charts
+                tags |= {"debug": str(record.debug)} if record.debug else {}
+                mark = "(debug)" if record.debug else None
+                title = " ".join(filter(None, (record.model, tags.get("dvc.experiment"), mark)))  # shown in charts
                 self.run_id = self.client.create_run(experiment_id, run_name=title, tags=tags).info.run_id
 
     def __enter__(self) -> TrackedRun:

@@ -24,6 +24,7 @@ from tiny_imagenet.scoring.metrics import STEP_METRICS, regularization_loss, req
 from tiny_imagenet.scoring.predictor import make_predictor
 from tiny_imagenet.training.batch_source import epoch_order, make_batch_source
 from tiny_imagenet.training.checkpoint import CheckpointStore
+from tiny_imagenet.training.debug_limits import limit_splits, limit_steps
 from tiny_imagenet.training.epoch_schedule import EpochSettings, epoch_schedule
 from tiny_imagenet.training.optimizers import averaged, build_optimizer, learning_rate
 from tiny_imagenet.training.train_step import TrainStep, device_errors
@@ -80,9 +81,9 @@ class Trainer:
         store: CheckpointStore,
     ) -> None:
         self.model, self.strategy, self.settings, self.options, self.store = model, strategy, settings, options, store
-        train, self.val = splits
+        train, self.val = limit_splits(splits, settings)
         self.num_images, self.image_size = len(train.labels), train.images.shape[1]
-        self.steps_per_epoch = self.num_images // settings.batch_size
+        self.steps_per_epoch = limit_steps(self.num_images // settings.batch_size, settings)
         self.epochs = epoch_schedule(settings, self.image_size)
         self._check_sizes()
         with strategy.scope():
