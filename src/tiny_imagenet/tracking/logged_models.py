@@ -26,7 +26,15 @@ from tiny_imagenet.tracking.trained_runs import find_run
 PACKAGE = Path(__file__).parents[1]
 PROGRAM = PACKAGE / "cli" / "served_model.py"  # which MLflow runs to load the model
 KERAS_MODEL = "keras_model"  # its artifact: the .keras file
-REQUIREMENTS = ("keras", "mlflow", "numpy", "pillow", "pydantic", "pyyaml")  # beside TensorFlow: what PROGRAM imports
+REQUIREMENTS = (
+    "keras",
+    "mlflow",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pydantic",
+    "pyyaml",
+)  # beside TensorFlow: what PROGRAM imports
 DESCRIPTION = "mlflow.note.content"  # tag that the UI shows as description
 EXAMPLE_SIZE = 64
 ANSWER = Object(
