@@ -33,7 +33,7 @@ REQUIREMENTS = (
     "pandas",
     "pillow",
     "pydantic",
-    "pyyaml",
+    "ruamel.yaml",
 )  # beside TensorFlow: what PROGRAM imports
 DESCRIPTION = "mlflow.note.content"  # tag that the UI shows as description
 EXAMPLE_SIZE = 64
@@ -52,7 +52,9 @@ def signature() -> ModelSignature:
     return ModelSignature(Schema(inputs), Schema([ColSpec(Array(ANSWER), "top")]))
 
 
-def log_keras_file(run_id: str, name: str, path: Path, params: Mapping[str, object], step: int) -> None:
+def log_keras_file(
+    run_id: str, name: str, path: Path, description: str, params: Mapping[str, object], step: int
+) -> None:
     """Logs a `.keras` file to a run as a model that answers pictures with classes.
 
     The model holds a copy of this package, so that it loads without the checkout; and an input example, which is
@@ -62,6 +64,7 @@ def log_keras_file(run_id: str, name: str, path: Path, params: Mapping[str, obje
         run_id: The run, which must be running.
         name: The model's name.
         path: The file.
+        description: Markdown.
         params: The parameters of the training.
         step: The last epoch, whose metrics become the model's.
     """
@@ -79,6 +82,7 @@ def log_keras_file(run_id: str, name: str, path: Path, params: Mapping[str, obje
             input_example=pd.DataFrame({"image": [_example()]}),
             pip_requirements=[f"tensorflow=={tensorflow.__version__}", *(f"{n}=={version(n)}" for n in REQUIREMENTS)],
             params=dict(params),
+            tags={DESCRIPTION: description},
             step=step,
             validate_serving_input=False,  # it would load the model
         )

@@ -124,7 +124,8 @@ class TrackedRun:
 
     def log_model(self, path: Path) -> None:
         """Logs the model's `.keras` file as a model that answers pictures with classes, named like the model."""
-        self._try(lambda: log_keras_file(self.run_id, self.record.model, path, self._params(), self.record.epochs))
+        record, text = self.record, describe_training(self.record)
+        self._try(lambda: log_keras_file(self.run_id, record.model, path, text, self._params(), record.epochs))
 
     def _params(self) -> dict[str, str]:
         params = flatten(self.record.model_dump(exclude={"data_sha256"}))

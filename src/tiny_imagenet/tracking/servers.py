@@ -42,7 +42,7 @@ def serve_ui(root: Path, port: int) -> int:
         "--default-artifact-root",
         str(root.resolve() / "mlruns/artifacts"),
     ]
-    command += ["--host", HOST, "--port", str(port), "--workers", "1"]
+    command += ["--host", HOST, "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
     # MLflow's default of allowed hosts also takes names that begin like a private address.
     command += ["--allowed-hosts", f"{HOST}:{port},localhost:{port}"]
     return _serve(command, {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}, f"{address}/health", links)

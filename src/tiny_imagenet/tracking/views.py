@@ -16,14 +16,23 @@ from tiny_imagenet.tracking.trained_runs import TRAIN_SECONDS
 
 TAG = "mlflow.sharedViewState."  # before a view's key
 TRAINING, GROUPED = "training", "dvc-experiments"
-BEST_FIRST = "metrics.`final_val_top_1_accuracy`"
-METRICS = ("final_val_top_1_accuracy", "final_val_top_5_accuracy", "final_val_loss", TRAIN_SECONDS, "train_flops")
-PARAMS = ("recipe", "epochs", "lr", "batch_size", "seed")
-COLUMNS = [
-    *(f"metrics.`{key}`" for key in METRICS),
-    *(f"params.`{key}`" for key in PARAMS),
-    "tags.`evaluation.split`",
-]
+TOP_1, LOSS, PARAMETERS = "final_val_top_1_accuracy", "final_val_loss", "num_parameters"
+# Columns and their widths in pixels: as narrow as their content, so that all are seen at once.
+WIDTHS = {
+    f"metrics.`{TOP_1}`": 170,
+    f"metrics.`{LOSS}`": 110,
+    f"metrics.`{TRAIN_SECONDS}`": 110,
+    f"metrics.`{PARAMETERS}`": 120,
+    "params.`recipe`": 90,
+    "params.`epochs`": 80,
+    "params.`lr`": 80,
+    "params.`batch_size`": 95,
+    "params.`seed`": 70,
+    "tags.`evaluation.split`": 120,
+}
+WIDTHS_OF_ALL = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 140} | WIDTHS  # and the columns always shown
+CHARTS = (TOP_1, "final_val_top_5_accuracy", LOSS, TRAIN_SECONDS, "train_flops")
+BEST_FIRST = f"metrics.`{TOP_1}`"
 CURVES, RESULTS, CONFUSION = "Curves", "Final results and cost", "Confusion matrices"
 MORE, SYSTEM = "Model metrics", "System metrics"  # the UI's sections of the metrics without a chart of their own
 CREATED = 0  # time of a view: equal views are equal tags
@@ -66,7 +75,9 @@ def _state() -> dict[str, Any]:
     return {
         "orderByKey": BEST_FIRST,
         "orderByAsc": False,
-        "selectedColumns": COLUMNS,
+        "selectedColumns": list(WIDTHS),
+        "columnOrder": list(WIDTHS_OF_ALL),
+        "columnWidths": WIDTHS_OF_ALL,
         "compareRunCharts": [chart | {"deleted": False, "isGenerated": False} for chart in charts],
         "compareRunSections": [
             {"uuid": name, "name": name, "display": name in (CURVES, RESULTS), "isReordered": True}
@@ -78,9 +89,12 @@ def _state() -> dict[str, Any]:
 
 
 def _curves() -> list[dict[str, Any]]:
-    """Returns a line chart for each metric of an epoch: on what scores the models, then on the train images."""
+    """Returns a line chart for each metric of an epoch: on what scores the models, then on the train images.
+
+    The learning rate has none: for many recipes it is a constant.
+    """
     keys = [metric.key for metric in STEP_METRICS]
-    return [_line(key) for key in (*(f"val_{key}" for key in keys), *keys, "lr")]
+    return [_line(key) for key in (*(f"val_{key}" for key in keys), *keys)]
 
 
 def _line(key: str) -> dict[str, Any]:
@@ -103,10 +117,10 @@ def _line(key: str) -> dict[str, Any]:
 
 def _results() -> list[dict[str, Any]]:
     """Returns a bar chart for each result, and the accuracy by cost."""
-    bars = [_chart("BAR", key, RESULTS) | {"metricKey": key} for key in METRICS]
+    bars = [_chart("BAR", key, RESULTS) | {"metricKey": key} for key in CHARTS]
     scatter = _chart("SCATTER", f"top-1 accuracy by {TRAIN_SECONDS}", RESULTS) | {
         "xaxis": {"key": TRAIN_SECONDS, "type": "METRIC"},
-        "yaxis": {"key": METRICS[0], "type": "METRIC"},
+        "yaxis": {"key": TOP_1, "type": "METRIC"},
     }
     return [*bars, scatter]
 
