@@ -21,16 +21,16 @@ TOP_1, LOSS, PARAMETERS = "final_val_top_1_accuracy", "final_val_loss", "num_par
 WIDTHS = {
     f"metrics.`{TOP_1}`": 170,
     f"metrics.`{LOSS}`": 110,
-    f"metrics.`{TRAIN_SECONDS}`": 110,
+    f"metrics.`{TRAIN_SECONDS}`": 105,
     f"metrics.`{PARAMETERS}`": 120,
-    "params.`recipe`": 90,
-    "params.`epochs`": 80,
-    "params.`lr`": 80,
+    "params.`recipe`": 75,
+    "params.`epochs`": 70,
+    "params.`lr`": 65,
     "params.`batch_size`": 95,
     "params.`seed`": 70,
     "tags.`evaluation.split`": 120,
 }
-WIDTHS_OF_ALL = {"attributes.`Run Name`": 230, "runDateAndNestInfo": 140} | WIDTHS  # and the columns always shown
+WIDTHS_OF_ALL = {"attributes.`Run Name`": 210, "runDateAndNestInfo": 130} | WIDTHS  # and the columns always shown
 CHARTS = (TOP_1, "final_val_top_5_accuracy", LOSS, TRAIN_SECONDS, "train_flops")
 BEST_FIRST = f"metrics.`{TOP_1}`"
 CURVES, RESULTS, CONFUSION = "Curves", "Final results and cost", "Confusion matrices"
