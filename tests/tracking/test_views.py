@@ -45,12 +45,6 @@ def test_curves_come_first_and_the_other_metrics_are_folded() -> None:
     assert state(TRAINING)["compareRunCharts"][0]["type"] == "LINE"
 
 
-def test_a_result_that_is_no_measurement_is_a_tag(logged: dict[str, set[str]]) -> None:
-    """A metric would be charted, and its chart show a constant."""
-    assert {"evaluation.num_images", "evaluation.split"} <= logged["tags"]
-    assert not [key for key in logged["metrics"] if "num_images" in key]
-
-
 def test_the_best_run_is_first_and_one_view_is_grouped() -> None:
     assert (state(TRAINING)["orderByKey"], state(TRAINING)["orderByAsc"]) == (BEST_FIRST, False)
     assert "groupBy" not in state(TRAINING)

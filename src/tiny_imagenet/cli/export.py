@@ -37,8 +37,8 @@ It was evaluated on the mean of the logits of each image and of its mirror image
 {#- #} {{ "{:,.0f}".format(batch_size / each.batch_seconds) }} | {{ "%.1g" % each.difference }} |
 {%- endfor %}
 
-Speeds are medians of {{ rounds }} rounds on {{ device }}; TFLite and ONNX compute on the CPU. The difference is that of a
-probability between the file's predictions and the trained model's, on {{ num_images }} generated images
+Speeds are medians of {{ rounds }} rounds on {{ device }}; TFLite and ONNX compute on the CPU. The difference is that of
+a probability between the file's predictions and the trained model's, on {{ num_images }} generated images
 {%- if converted %}, both in float32
 (it was trained in mixed_bfloat16){% endif %}. {{ versions }}.
 

@@ -20,7 +20,6 @@ from tiny_imagenet.cli.picture_files import Listing, find_pictures, left_out
 from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
 from tiny_imagenet.core.errors import InputError
-
 from tiny_imagenet.dataset.classes import Class, short_names
 from tiny_imagenet.dataset.text import printable
 
