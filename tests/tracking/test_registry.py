@@ -27,6 +27,7 @@ from PIL import Image
 from tests.support.synthetic_results import DATA_REPORT, training
 from tests.support.tiny_records import CLASSES, REPOSITORY, import_stage, shrunk_params, write_params
 
+from tiny_imagenet.cli.main import main
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.dataset.manifest import load_manifest
 from tiny_imagenet.dataset.model_info import ModelInfo
@@ -209,3 +210,33 @@ def test_the_champion_answers_over_http_as_it_was_evaluated(
         assert [[wnids.index(each["wnid"]) for each in row["top"]] for row in found] == evaluated["top_5"].tolist()
         probabilities = [[each["probability"] for each in row["top"]] for row in found]
         np.testing.assert_allclose(probabilities, evaluated["top_5_probability"], rtol=1e-4)
+
+
+def test_serving_a_model_that_is_not_registered_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--root", str(root), "--model", "models:/digits@champion"])
+    assert ended.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: serve: models:/digits@champion: no such model in the store (")
+    assert "`report.champion: true`" in line
+
+
+@pytest.mark.slow
+def test_ui_prints_the_link_once_it_answers_and_ends_with_its_server(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "mlruns", tmp_path / "mlruns")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tiny_imagenet", "ui", "--port", str(port), "--root", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        link = next(line for line in process.stdout if line.startswith("Training runs, best first: "))
+        address = link.split(": ", 1)[1].strip()
+        assert address.startswith(f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning")
+        with urllib.request.urlopen(address.partition("#")[0], timeout=10) as page:
+            assert "MLflow" in page.read().decode()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address.partition("#")[0], timeout=2)
