@@ -21,7 +21,7 @@ from tiny_imagenet.cli.predict import top_classes
 from tiny_imagenet.cli.trained_models import find_model
 from tiny_imagenet.core.errors import InputError
 
-KERAS_MODEL = "keras_model"
+KERAS_MODEL = "keras_model"  # the artifact that tracking/logged_models.py logs
 BATCH_SIZES = (1, 32)  # that predictions are compiled for: of one picture, of several
 
 
