@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui compare experiments dag check-cache unchanged verify test test-units test-stages test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-units test-stages test-slow test-addons bench lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -25,10 +25,11 @@ demo: $(READY) ## the whole pipeline on the embedded digits, in a folder of its 
 repro: $(READY) ## the pipeline on Tiny ImageNet: downloads it, or takes the archive that TINY_IMAGENET_ARCHIVE names
 	dvc repro
 
-ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000)
-	@mkdir -p mlruns
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false mlflow server --backend-store-uri sqlite:///mlruns/mlflow.db \
-		--default-artifact-root ./mlruns/artifacts --host 127.0.0.1 --port $(PORT) --allowed-hosts "127.0.0.1:$(PORT),localhost:$(PORT)"
+ui: $(READY) ## the MLflow UI on 127.0.0.1 (PORT=5000); prints the link that opens the runs, best first
+	@tiny-imagenet ui --port $(PORT) $(ARGS)
+
+serve: $(READY) ## the champion over HTTP on 127.0.0.1 (PORT=5001): post pictures, get class names
+	@tiny-imagenet serve $(if $(filter command line environment,$(origin PORT)),--port $(PORT)) $(ARGS)
 
 compare: $(READY) ## what differs between two models: make compare A=main:vgg B=EXPERIMENT:vgg (or vgg, or an MLflow run id)
 	@tiny-imagenet compare $(A) $(B) $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
@@ -54,7 +55,7 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
 
     scores = evaluation.evaluate(logits, labels, regularization_loss(model), options.calibration_bins)
     require_finite(scores, f"models.{name}")
-    results = {"num_images": len(labels), **scores}
+    results: dict[str, Any] = {"num_images": len(labels), **scores}
     top, probabilities = evaluation.top_predictions(logits)
     names = short_names(manifest.classes)
 
@@ -70,6 +71,7 @@ def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Pat
     write_json(SUMMARIES / f"{name}.json", {name: scores | mark})
     write_submission(models / "submission.txt", RECORDS, manifest, ROOT / ".cache", predict)
     confusion = confusion_png(f"{name}, {split}", evaluation.confusion_matrix(labels, top[:, 0], len(names)), names)
+    results["split"] = split
     log_evaluation(ROOT, manifest.dataset, sha256_of(path), results, metrics, {"confusion": confusion})
     top_1, top_5, loss = (scores[key] for key in ("top_1_accuracy", "top_5_accuracy", "loss"))
     print(f"{name}: {len(labels):,} {split} images, top-1 {top_1:.2%}, top-5 {top_5:.2%}, loss {loss:.3f}")

@@ -45,6 +45,7 @@ def main() -> None:
     texts = {"index.html": page, "card.md": model_card(data)}
     write_outputs(REPORTS, results, texts, charts, {name: to_png(picture) for name, picture in pictures.items()})
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
+    describe(data.best, manifest.dataset, texts["card.md"])
     if params.report.champion:
         print("no champion: these are debug runs" if data.best.is_debug else register(data.best, manifest.dataset))
 
@@ -55,6 +56,13 @@ def with_times(results: list[Result], dataset: str) -> list[Result]:
 
     times = train_seconds(ROOT, dataset, {each.model: each.training.model_sha256 for each in results})
     return [replace(each, train_seconds=times.get(each.model, each.train_seconds)) for each in results]
+
+
+def describe(best: Result, dataset: str, card: str) -> None:
+    """Makes the card the description of the best model in MLflow."""
+    from tiny_imagenet.tracking.logged_models import describe_model
+
+    describe_model(ROOT, dataset, best.training.model_sha256, card)
 
 
 def register(best: Result, dataset: str) -> str:

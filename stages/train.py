@@ -54,8 +54,9 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
                 run.log_inputs(RECORDS)
                 run_epochs(trainer, run, stop, resumed=bool(saved))
                 result = write_results(trainer, record, manifest, MODELS / name, METRICS / name)
-                run.log_result(result.model_sha256, sum(row["seconds"] for row in trainer.progress.history))
-                run.log_model(trainer.model, trainer.image_size)
+                seconds = sum(row["seconds"] for row in trainer.progress.history)
+                run.log_result(result.model_sha256, seconds, result.costs)
+                run.log_model(MODELS / name / "model.keras")
             trainer.store.remove()
         else:
             trainer.run({}, on_epoch=[], on_steps=lambda _: None, stop=stop)

@@ -42,7 +42,7 @@ def test_each_command_has_a_help_page(name: str, run) -> None:
         ([], "the following arguments are required: COMMAND"),
         (["predct", "a.jpg"], "argument COMMAND: invalid choice: 'predct'"),
         (["predict"], "the following arguments are required: PICTURE"),
-        (["export", "vgg", "--format", "onnx"], "argument --format: invalid choice: 'onnx'"),
+        (["export", "vgg", "--format", "pickle"], "argument --format: invalid choice: 'pickle'"),
         (["pack", "a", "b.zip", "--colour"], "unrecognized arguments: --colour"),
     ],
 )

@@ -11,6 +11,7 @@ from tests.tracking.test_runs import new_run
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.evaluations import BEST, download_evaluation, log_evaluation
+from tiny_imagenet.tracking.logged_models import DESCRIPTION, describe_model
 from tiny_imagenet.tracking.trained_runs import train_seconds
 
 MODEL = "cd" * 32  # digest of a model's file
@@ -108,3 +109,56 @@ def test_a_store_that_fails_leaves_the_times_unknown(
     (root / "mlruns" / "mlflow.db").write_text("no database")
     assert train_seconds(root, "digits", {"cnn": MODEL}) == {}
     assert capsys.readouterr().err.startswith("warning: tracking: training times are not known (")
+
+
+def no_files(root: Path) -> Path:
+    folder = root / "no_files"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def rated(root: Path, keras_file: Path, top_1: float, digest: str) -> str:
+    """Logs a model and its evaluation; returns the model's id."""
+    with new_run(root) as run:
+        run.log_inputs(Path("data/records"))
+        run.log_model(keras_file)
+        run.log_result(digest, 1.5, {"train_flops": 7.0})
+    log_evaluation(root, "digits", digest, {"top_1_accuracy": top_1}, no_files(root), {})
+    (output,) = run.client.get_run(run.run_id).outputs.model_outputs
+    return str(output.model_id)
+
+
+def test_models_are_named_described_and_ranked_by_their_metrics(root: Path, trained: Path) -> None:
+    keras_file = trained / "models" / "tiny" / "model.keras"
+    worse, best = (rated(root, keras_file, top_1, digest) for top_1, digest in ((0.2, "ab" * 32), (0.3, "cd" * 32)))
+    describe_model(root, "digits", "cd" * 32, "# Card")
+    client = MlflowClient(f"sqlite:///{root / 'mlruns' / 'mlflow.db'}")
+    order = [{"field_name": "metrics.final_val_top_1_accuracy", "ascending": False}]
+    found = client.search_logged_models(["1"], order_by=order)
+    assert [each.model_id for each in found] == [best, worse]
+    assert {each.name for each in found} == {"vgg"}
+    assert found[0].tags[DESCRIPTION] == "# Card"
+    assert found[1].tags[DESCRIPTION].startswith("`vgg` (vgg) on digits by recipe `paper`: ")
+    assert found[0].params["lr"] == "0.01"
+    metrics = {each.key: each for each in found[0].metrics}
+    score = metrics["final_val_top_1_accuracy"]
+    assert (score.value, score.dataset_name, score.dataset_digest) == (0.3, "digits", ("ab" * 32)[:36])
+
+
+def test_a_result_that_is_no_measurement_is_a_tag(root: Path) -> None:
+    with new_run(root) as run:
+        run.log_result(MODEL, 1.5)
+    log_evaluation(root, "digits", MODEL, {"loss": 0.5, "num_images": 7, "split": "val"}, no_files(root), {})
+    data = run.client.get_run(run.run_id).data
+    assert (data.tags["evaluation.num_images"], data.tags["evaluation.split"]) == ("7", "val")
+    assert not [key for key in data.metrics if "num_images" in key]
+
+
+def test_a_card_without_its_run_or_store_is_no_error(
+    root: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    describe_model(root, "digits", "ef" * 32, "# Card")
+    empty = tmp_path_factory.mktemp("empty")
+    describe_model(empty, "digits", "ef" * 32, "# Card")
+    assert not list(empty.iterdir())
+    assert capsys.readouterr().err == ""

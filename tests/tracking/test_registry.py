@@ -1,5 +1,7 @@
 """The champion: which model becomes it, the content of a version, and its answers over HTTP."""
 
+import base64
+import io
 import json
 import os
 import shutil
@@ -13,7 +15,6 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import keras
@@ -22,14 +23,18 @@ import numpy as np
 import pytest
 from mlflow.models import Model
 from mlflow.tracking import MlflowClient
+from PIL import Image
 from tests.support.synthetic_results import DATA_REPORT, training
-from tests.support.tiny_records import import_stage, shrunk_params, write_params
+from tests.support.tiny_records import CLASSES, REPOSITORY, import_stage, shrunk_params, write_params
 
+from tiny_imagenet.cli.main import main
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.dataset.manifest import load_manifest
-from tiny_imagenet.images.decoding import load_images
+from tiny_imagenet.dataset.model_info import ModelInfo
+from tiny_imagenet.images.reader import iterate_examples
 from tiny_imagenet.tracking.registry import Candidate, register_champion
 from tiny_imagenet.tracking.runs import TrackedRun
+from tiny_imagenet.training.keras_file import save_model
 
 
 @pytest.fixture
@@ -39,17 +44,22 @@ def root(tmp_path: Path, empty_store: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def network() -> keras.Model:
-    images = keras.Input((None, None, 3))
-    return keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images)))
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The file of a model of three classes."""
+    images = keras.Input((8, 8, 3))
+    outputs = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images))
+    path = tmp_path_factory.mktemp("network") / "model.keras"
+    info = ModelInfo(model="vgg", dataset="digits", image_size=8, classes=CLASSES, flip_tta=False)
+    save_model(keras.Model(images, outputs), info, path)
+    return path
 
 
-def train(root: Path, name: str, network: Any, digest: str = "ab") -> str:
+def train(root: Path, name: str, network: Path | None, digest: str = "ab") -> str:
     """Logs what training would: a run with the model and its digest."""
     record = training(name, epochs=1).model_copy(update={"data_sha256": digest})
     with TrackedRun(root, record, stage=f"train@{name}") as run:
         if network is not None:
-            run.log_model(network, 8)
+            run.log_model(network)
         run.log_result(record.model_sha256, 1.5)
     return run.run_id
 
@@ -73,7 +83,7 @@ def champion(root: Path) -> str:
 
 
 def test_the_first_model_is_champion_with_all_that_a_user_needs(
-    root: Path, network: keras.Model, capsys: pytest.CaptureFixture[str]
+    root: Path, network: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run_id = train(root, "vgg", network)
     assert not capsys.readouterr().err
@@ -85,15 +95,17 @@ def test_the_first_model_is_champion_with_all_that_a_user_needs(
     folder = Path(mlflow.artifacts.download_artifacts("models:/digits@champion"))
     assert (folder / "card.md").read_text() == "# Card"
     described = Model.load(str(folder))
-    assert described.signature.inputs.inputs[0].shape == (-1, 8, 8, 3)
-    assert described.signature.outputs.inputs[0].shape == (-1, 3)
+    assert [each.name for each in described.signature.inputs.inputs] == ["image", "pixels"]
+    assert [each.name for each in described.signature.outputs.inputs] == ["top"]
     example = described.load_input_example(str(folder))
-    assert (example.shape, example.min(), example.max()) == ((1, 8, 8, 3), 0, 255)
-    loaded = mlflow.pyfunc.load_model("models:/digits@champion")
-    np.testing.assert_allclose(loaded.predict(example), network(example).numpy(), rtol=1e-5)
+    with Image.open(io.BytesIO(example["image"][0])) as picture:
+        assert (picture.size, picture.getextrema()) == ((64, 64), ((0, 255), (0, 255), (128, 128)))
+    (answer,) = mlflow.pyfunc.load_model("models:/digits@champion").predict(example)
+    assert {each["wnid"] for each in answer["top"]} == {each.wnid for each in CLASSES}
+    assert keras.saving.load_model(folder / "artifacts" / "model.keras").output_shape == (None, 3)
 
 
-def test_only_a_better_model_becomes_champion(root: Path, network: keras.Model) -> None:
+def test_only_a_better_model_becomes_champion(root: Path, network: Path) -> None:
     for name in ("vgg", "worse", "as_good", "better"):
         train(root, name, network)
     challenge(root, "vgg", 0.25)
@@ -108,9 +120,7 @@ def test_only_a_better_model_becomes_champion(root: Path, network: keras.Model) 
 
 
 @pytest.mark.parametrize(("split", "digest"), [("holdout", "ab"), ("val", "cd")])
-def test_of_incomparable_models_the_new_one_is_champion(
-    root: Path, network: keras.Model, split: str, digest: str
-) -> None:
+def test_of_incomparable_models_the_new_one_is_champion(root: Path, network: Path, split: str, digest: str) -> None:
     train(root, "old", network)
     train(root, "new", network, digest)
     challenge(root, "old", 0.25)
@@ -118,7 +128,7 @@ def test_of_incomparable_models_the_new_one_is_champion(
     assert champion(root) == "2"
 
 
-def test_the_same_model_again_is_the_same_version_with_the_new_card(root: Path, network: keras.Model) -> None:
+def test_the_same_model_again_is_the_same_version_with_the_new_card(root: Path, network: Path) -> None:
     train(root, "vgg", network)
     challenge(root, "vgg", 0.25)
     challenge(root, "vgg", 0.20, card="# Another")
@@ -128,7 +138,7 @@ def test_the_same_model_again_is_the_same_version_with_the_new_card(root: Path, 
 
 
 def test_a_model_that_the_store_lacks_is_one_line(root: Path) -> None:
-    for half in (None, SimpleNamespace(output_shape=(None, 3))):  # a failed upload stays in the store
+    for half in (None, root / "missing.keras"):  # a failed upload stays in the store
         train(root, "vgg", half)
         line = r"vgg: its MLflow run: is not in the store with its model; train it again"
         with pytest.raises(PipelineError, match=line):
@@ -141,11 +151,10 @@ def served(root: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "models", "serve", "--model-uri", "models:/tiny-imagenet-200@champion"]
-    command += ["--env-manager", "local", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = os.environ | {"MLFLOW_TRACKING_URI": f"sqlite:///{root / 'mlruns' / 'mlflow.db'}"}
+    command = [sys.executable, "-m", "tiny_imagenet", "serve", "--port", str(port), "--root", str(root)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
     log = (root / "serve.log").open("w")
-    with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True) as process:
+    with log, subprocess.Popen(command, env=environment, stdout=log, stderr=log) as process:
         try:
             deadline = time.monotonic() + 180
             while not answers(port):
@@ -153,7 +162,9 @@ def served(root: Path) -> Iterator[str]:
                 time.sleep(0.3)
             yield f"http://127.0.0.1:{port}/invocations"
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+            assert not answers(port)  # its workers have ended too
 
 
 def answers(port: int) -> bool:
@@ -164,8 +175,8 @@ def answers(port: int) -> bool:
         return False
 
 
-def ask(address: str, images: list) -> list:
-    body = json.dumps({"inputs": images}).encode()
+def ask(address: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    body = json.dumps({"dataframe_records": rows}).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         return list(json.load(answer)["predictions"])
@@ -182,16 +193,50 @@ def test_the_champion_answers_over_http_as_it_was_evaluated(
     monkeypatch.chdir(tmp_path)
     import_stage("report").main()
     assert "tiny-imagenet-200: the champion is version 1, tiny (" in capsys.readouterr().out
+    shutil.rmtree(tmp_path / "models")
 
     records = tmp_path / "data" / "records"
-    val = load_images(records, load_manifest(records), "val", tmp_path / ".cache").images
+    files = [each["image/encoded"] for each in iterate_examples(records, load_manifest(records), "val")]
+    shutil.rmtree(records)
     with served(tmp_path) as address:
-        logits = np.array(ask(address, val.tolist()))
+        found = ask(address, [{"image": base64.b64encode(file).decode()} for file in files])
         with pytest.raises(urllib.error.HTTPError) as refused:
-            ask(address, [[1, 2, 3]])
+            ask(address, [{"image": base64.b64encode(b"no picture").decode()}])
         assert refused.value.code == 400
+        assert "row 0: is not a picture in a supported format" in refused.value.read().decode()
         refused.value.close()
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    wnids = [each.wnid for each in CLASSES]
     with np.load(tmp_path / "metrics" / "tiny" / "predictions.npz") as evaluated:
-        expected = np.take_along_axis(probabilities, evaluated["top_5"].astype(int), axis=1)
-        np.testing.assert_allclose(expected, evaluated["top_5_probability"], rtol=1e-4)
+        assert [[wnids.index(each["wnid"]) for each in row["top"]] for row in found] == evaluated["top_5"].tolist()
+        probabilities = [[each["probability"] for each in row["top"]] for row in found]
+        np.testing.assert_allclose(probabilities, evaluated["top_5_probability"], rtol=1e-4)
+
+
+def test_serving_a_model_that_is_not_registered_is_one_line(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["serve", "--root", str(root), "--model", "models:/digits@champion"])
+    assert ended.value.code == 2
+    line = capsys.readouterr().err
+    assert line.startswith("error: serve: models:/digits@champion: no such model in the store (")
+    assert "`report.champion: true`" in line
+
+
+@pytest.mark.slow
+def test_ui_prints_the_link_once_it_answers_and_ends_with_its_server(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "mlruns", tmp_path / "mlruns")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "tiny_imagenet", "ui", "--port", str(port), "--root", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        link = next(line for line in process.stdout if line.startswith("Training runs, best first: "))
+        address = link.split(": ", 1)[1].strip()
+        assert address.startswith(f"http://127.0.0.1:{port}/#/experiments/1/runs?workflowType=machine_learning")
+        with urllib.request.urlopen(address.partition("#")[0], timeout=10) as page:
+            assert "MLflow" in page.read().decode()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address.partition("#")[0], timeout=2)

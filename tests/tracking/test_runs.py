@@ -1,5 +1,6 @@
 """The MLflow run of a training: what it holds, how it ends, and what happens without its store."""
 
+import getpass
 import os
 import signal
 import socket
@@ -81,6 +82,10 @@ def test_a_run_holds_inputs_metrics_and_tags(root: Path) -> None:
     expected = {"lr": "0.01", "augmentation.rescale_max": "False", "arguments.filters": "[4, 8]"}
     assert {key: params[key] for key in [*expected, "versions.python"]} == expected | {"versions.python": "3.11.7"}
     assert (found.data.tags["dvc.stage"], found.data.tags["dataset.sha256"]) == ("train@vgg", RECORD.data_sha256)
+    assert found.data.tags["mlflow.note.content"] == (
+        "`vgg` (vgg) on digits by recipe `paper`: 3 epochs of sgd at learning rate 0.01, batch size 8."
+    )
+    assert (found.data.tags["mlflow.source.name"], found.info.user_id) == ("dvc repro train@vgg", getpass.getuser())
     (entry,) = found.inputs.dataset_inputs
     assert (entry.dataset.name, entry.dataset.source) == ("digits", "data/records")
     assert len(entry.dataset.digest) == 36
@@ -103,6 +108,30 @@ def test_the_status_follows_from_how_the_run_ended(root: Path, error: BaseExcept
     with pytest.raises(type(error)):
         run_and_raise(run, error)
     assert status(run) == end
+
+
+def test_the_cost_is_logged_at_the_last_epoch(root: Path) -> None:
+    with new_run(root) as run:
+        run.log_result("cd" * 32, 1.5, {"train_flops": 7})
+    assert logged(run, "train_seconds") == [(3, 1.5)]
+    assert logged(run, "train_flops") == [(3, 7.0)]
+    assert run.client.get_run(run.run_id).data.tags["model.sha256"] == "cd" * 32
+
+
+def test_a_user_without_a_name_is_unknown(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> str:
+        raise KeyError("getpwuid(): uid not found")
+
+    monkeypatch.setattr(getpass, "getuser", fail)
+    with new_run(root) as run:
+        assert run.client.get_run(run.run_id).info.user_id == "unknown"
+
+
+def test_a_model_that_cannot_be_logged_is_a_warning(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with new_run(root) as run:
+        run.log_model(root / "missing.keras")
+    assert capsys.readouterr().err.startswith("warning: tracking: ")
+    assert status(run) == "FINISHED"
 
 
 def test_a_run_is_resumed(root: Path) -> None:

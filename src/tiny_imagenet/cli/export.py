@@ -13,7 +13,7 @@ import numpy as np
 
 from tiny_imagenet.cli.export_formats import BATCH_SIZE, FORMATS, ROUNDS, Format, Measurement, as_float32, measure
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
-from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import atomic_directory, write_csv
 from tiny_imagenet.scoring.metrics import log_softmax
 
@@ -38,8 +38,8 @@ It was evaluated on the mean of the logits of each image and of its mirror image
 {#- #} {{ "{:,.0f}".format(batch_size / each.batch_seconds) }} | {{ "%.1g" % each.difference }} |
 {%- endfor %}
 
-Speeds are medians of {{ rounds }} rounds on {{ device }}; TFLite computes on the CPU. The difference is that of a
-probability between the file's predictions and the trained model's, on {{ num_images }} generated images
+Speeds are medians of {{ rounds }} rounds on {{ device }}; TFLite and ONNX compute on the CPU. The difference is that of
+a probability between the file's predictions and the trained model's, on {{ num_images }} generated images
 {%- if converted %}, both in float32
 (it was trained in mixed_bfloat16){% endif %}. {{ versions }}.
 
@@ -47,6 +47,7 @@ probability between the file's predictions and the trained model's, on {{ num_im
 model = keras.saving.load_model("model.keras", compile=False)   # model(images)
 model = tensorflow.saved_model.load("saved_model")              # model.serve(images)
 model = Interpreter("model.tflite").get_signature_runner()      # model(image=images)["output_0"]
+model = onnxruntime.InferenceSession("model.onnx")              # model.run(None, {"image": images})[0]
 ```
 
 `Interpreter` is `ai_edge_litert.interpreter.Interpreter`, which needs no TensorFlow, or `tensorflow.lite.Interpreter`.
@@ -56,13 +57,18 @@ model = Interpreter("model.tflite").get_signature_runner()      # model(image=im
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="its name in params.yaml, or a .keras file")
-    text = f"one or more of {', '.join(FORMATS)}; default: all"
-    parser.add_argument("--format", nargs="+", choices=FORMATS, default=list(FORMATS), metavar="FORMAT", help=text)
+    text = f"one or more of {', '.join(FORMATS)}; default: all whose packages are installed"
+    default = [name for name, each in FORMATS.items() if each.is_installed]
+    parser.add_argument("--format", nargs="+", choices=FORMATS, default=default, metavar="FORMAT", help=text)
     add_root_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes `exports/MODEL/` in the checkout and prints its README."""
+    for name in arguments.format:
+        if not FORMATS[name].is_installed:
+            todo = "install them with `python -m pip install -e .[onnx]`, or leave it out with --format"
+            raise InputError(f"--format {name}", f"needs the packages {' and '.join(FORMATS[name].packages)}", todo)
     model = find_model(arguments.root, arguments.model)
     formats = [each for name, each in FORMATS.items() if name in arguments.format]
     files = ", ".join(each.file for each in formats)

@@ -1,6 +1,6 @@
 """The file formats that a model can be exported to: a writer and a reader of each, compared with the model and timed.
 
-TFLite rather than ONNX: TensorFlow contains its converter and interpreter; ONNX would need two more packages.
+TensorFlow contains the converter and the interpreter of TFLite; those of ONNX are the packages of the extra `onnx`.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,11 +33,24 @@ Predict = Callable[[np.ndarray], np.ndarray]  # float32 (images, size, size, 3),
 
 @dataclass(frozen=True)
 class Format:
-    """A format: the name of its file or folder, and the functions that write and open it."""
+    """A format.
+
+    Attributes:
+        file: The name of its file or folder.
+        write: Writes it.
+        open: Opens it.
+        packages: Modules that it needs beside those of this project.
+    """
 
     file: str
     write: Callable[[keras.Model, Path, int], None]
     open: Callable[[Path], Predict]
+    packages: tuple[str, ...] = ()
+
+    @property
+    def is_installed(self) -> bool:
+        """Whether its packages are there."""
+        return all(find_spec(name) for name in self.packages)
 
 
 @dataclass(frozen=True)
@@ -152,6 +166,24 @@ def _open_tflite(path: Path) -> Predict:
     return lambda images: run(image=images)["output_0"]
 
 
+def _write_onnx(model: keras.Model, path: Path, image_size: int) -> None:
+    try:
+        with silence_stderr(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of Keras' converter, about NumPy
+            model.export(path, format="onnx", verbose=False, input_signature=_signature(image_size))
+    except Exception as error:  # the converter raises its own errors, Keras' and TensorFlow's
+        what = f"cannot be converted ({str(error).strip().splitlines()[0]})"
+        raise PipelineError(path.name, what, "leave onnx out with --format") from None
+
+
+def _open_onnx(path: Path) -> Predict:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    (image,) = session.get_inputs()
+    return lambda images: np.asarray(session.run(None, {image.name: images})[0])
+
+
 def _signature(image_size: int) -> list[keras.InputSpec]:
     """Returns the signature of a batch of any number of images of one size, even if the model takes any size."""
     import keras
@@ -163,4 +195,5 @@ FORMATS = {
     "keras": Format("model.keras", _write_keras, _open_keras),
     "saved_model": Format("saved_model", _write_saved_model, _open_saved_model),
     "tflite": Format("model.tflite", _write_tflite, _open_tflite),
+    "onnx": Format("model.onnx", _write_onnx, _open_onnx, ("tf2onnx", "onnxruntime")),
 }

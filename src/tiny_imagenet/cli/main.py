@@ -24,6 +24,8 @@ COMMANDS = {
     "export": "export",
     "pack": "pack",
     "compare": "compare",
+    "ui": "ui",
+    "serve": "serve",
     "check-cache": "check_cache",
     "unchanged": "unchanged",
 }  # the module of each, in the order of the help page

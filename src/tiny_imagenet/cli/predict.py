@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ from tiny_imagenet.cli.picture_files import Listing, find_pictures, left_out
 from tiny_imagenet.cli.pictures import read_picture
 from tiny_imagenet.cli.trained_models import TrainedModel, add_root_argument, find_model
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.dataset.classes import short_names
+from tiny_imagenet.dataset.classes import Class, short_names
 from tiny_imagenet.dataset.text import printable
 
 HELP = "print the five classes that a trained model finds likeliest for each picture"
@@ -150,9 +151,13 @@ def _table(model: TrainedModel, path: Path, labels: np.ndarray, probabilities: n
 
 
 def _json_line(model: TrainedModel, path: Path, labels: np.ndarray, probabilities: np.ndarray) -> str:
-    classes = model.info.classes
-    top = [
+    top = top_classes(model.info.classes, labels, probabilities)
+    return json.dumps({"picture": str(path), "model": model.name, "top": top})
+
+
+def top_classes(classes: Sequence[Class], labels: np.ndarray, probabilities: np.ndarray) -> list[dict[str, Any]]:
+    """Returns the wnid, the words and the probability of each label, in the order of the labels."""
+    return [
         {"wnid": classes[label].wnid, "words": classes[label].words, "probability": float(probability)}
         for label, probability in zip(labels, probabilities, strict=True)
     ]
-    return json.dumps({"picture": str(path), "model": model.name, "top": top})

@@ -65,6 +65,11 @@ class TrainingRecord(RunRecord):
     model_sha256: str = ""
     train_seconds: float | None = None
 
+    @property
+    def costs(self) -> dict[str, float]:
+        """The counts, by name."""
+        return {key: getattr(self, key) for key in ("num_parameters", "macs_per_image", "train_flops")}
+
     @model_validator(mode="before")
     @classmethod
     def _without_speed(cls, raw: Any) -> Any:

@@ -7,16 +7,18 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlflow.entities import Metric
+from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from PIL import Image
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.scoring.metrics import STEP_METRICS
+from tiny_imagenet.tracking.logged_models import find_logged_model
 from tiny_imagenet.tracking.runs import now_ms
 from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
 from tiny_imagenet.tracking.trained_runs import TRAIN_SECONDS, find_run
+from tiny_imagenet.tracking.views import write_views
 
 BEST = {
     f"val_{metric.key}": max if metric.higher_is_better else min for metric in STEP_METRICS
@@ -27,20 +29,21 @@ def log_evaluation(
     root: Path,
     experiment: str,
     model_sha256: str,
-    metrics: Mapping[str, float],
+    results: Mapping[str, float | str],
     folder: Path,
     images: Mapping[str, bytes],
 ) -> None:
     """Logs an evaluation to the finished run of its training; a failure, or no such run, is a warning.
 
-    Logs the metrics as `final_val_*` at the last epoch, the best values of the epochs as `best_val_*`, the files of
-    `folder`, and `images` (PNG by name) both as files and in the charts.
+    Logs floats as the metrics `final_val_*` at the last epoch, of the run and of its model; other results, such as
+    counts, as tags `evaluation.*`; the best values of the epochs as `best_val_*`; the files of `folder`; and `images`
+    both as files and in the charts.
 
     Args:
         root: The main checkout.
         experiment: The name of the dataset.
         model_sha256: Of the model's file.
-        metrics: By name.
+        results: By name.
         folder: The files.
         images: PNG, by name.
     """
@@ -54,8 +57,10 @@ def log_evaluation(
             return
         run_id = run.run_id
         best, last = _best_epochs(client, run_id)
-        final = [Metric(f"final_val_{key}", float(value), now_ms(), last) for key, value in metrics.items()]
-        client.log_batch(run_id, metrics=[*final, *best])
+        final = _final_metrics(client, run_id, {k: v for k, v in results.items() if isinstance(v, float)}, last)
+        tags = [RunTag(f"evaluation.{k}", str(v)) for k, v in results.items() if not isinstance(v, float)]
+        client.log_batch(run_id, metrics=[*final, *best], tags=tags)
+        write_views(client, experiment_id)
         client.log_artifacts(run_id, str(folder), "evaluation")
         for name, png in images.items():
             image = Image.open(io.BytesIO(png))
@@ -63,6 +68,16 @@ def log_evaluation(
             client.log_image(run_id, image, key=name, step=last)
     except Exception as error:  # the values are in files: no error of the store may end the stage
         print(f"warning: tracking: the evaluation was not logged ({first_line(error)})", file=sys.stderr)
+
+
+def _final_metrics(client: MlflowClient, run_id: str, scores: Mapping[str, float], step: int) -> list[Metric]:
+    """Returns the metrics of a run and, with the dataset, of its model."""
+    run = client.get_run(run_id)
+    model = find_logged_model(client, run.info.experiment_id, run_id)
+    origin = {"model_id": model.model_id, "run_id": run_id} if model else {}
+    for each in run.inputs.dataset_inputs[:1] if model else []:
+        origin |= {"dataset_name": each.dataset.name, "dataset_digest": each.dataset.digest}
+    return [Metric(f"final_val_{key}", value, now_ms(), step, **origin) for key, value in scores.items()]
 
 
 def _best_epochs(client: MlflowClient, run_id: str) -> tuple[list[Metric], int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.files import locked
+from tiny_imagenet.tracking.logged_models import find_logged_model
 from tiny_imagenet.tracking.store import open_store
 from tiny_imagenet.tracking.trained_runs import find_run
 
@@ -58,9 +59,8 @@ def register_champion(root: Path, candidate: Candidate, card_path: Path) -> str:
     name = candidate.experiment
     with open_store(root, name) as (client, experiment_id), locked(root / "mlruns"):
         run = find_run(client, experiment_id, candidate.model_sha256)
-        found = client.search_logged_models([experiment_id], f"source_run_id = '{run.run_id}'") if run else []
-        models = [each for each in found if each.status == "READY"]  # without those that were not saved in full
-        if not run or not models:
+        model = find_logged_model(client, experiment_id, run.run_id) if run else None
+        if not run or not model:
             todo = f"train it again: `dvc repro --force --single-item train@{candidate.model}`"
             raise PipelineError(f"{candidate.model}: its MLflow run", "is not in the store with its model", todo)
         run_id = run.run_id
@@ -74,9 +74,9 @@ def register_champion(root: Path, candidate: Candidate, card_path: Path) -> str:
         if present and present.run_id != run_id and _as_good(present.tags, tags):
             stays = f"{name}: the champion stays version {present.version}, {_describe(present.tags)}"
             return f"{stays}; not {_describe(tags)}"
-        version = _version(client, name, run_id, models[0].model_id)
+        version = _version(client, name, run_id, model.model_id)
         client.update_model_version(name, version, card_path.read_text(encoding="utf-8"))
-        client.log_model_artifact(models[0].model_id, str(card_path))
+        client.log_model_artifact(model.model_id, str(card_path))
         for key, value in tags.items():
             client.set_model_version_tag(name, version, key, value)
         client.set_registered_model_alias(name, CHAMPION, version)

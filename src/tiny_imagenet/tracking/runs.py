@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
-import mlflow
-import numpy as np
 from mlflow.entities import Dataset as DatasetEntity
 from mlflow.entities import DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
-from mlflow.types import Schema, TensorSpec
 
 from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.core.run_record import RunRecord, flatten
+from tiny_imagenet.tracking.logged_models import DESCRIPTION, log_keras_file
 from tiny_imagenet.tracking.store import first_line, open_store
-from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
+from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS, dataset_digest
 
 Row = Mapping[str, float]
 GONE = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_STATE")  # the run was deleted
@@ -45,7 +42,7 @@ class TrackedRun:
         self._monitor: SystemMetricsMonitor | None = None
         with open_store(root, record.dataset) as (self.client, experiment_id):
             if not run_id or not self._reopen(run_id):
-                tags = experiment_tags(stage, record.data_sha256)
+                tags = experiment_tags(stage, record.data_sha256) | {DESCRIPTION: describe_training(record)}
                 tags |= {"debug": str(record.debug)} if record.debug else {}
                 mark = "(debug)" if record.debug else None
                 title = " ".join(filter(None, (record.model, tags.get("dvc.experiment"), mark)))  # shown in charts
@@ -80,12 +77,12 @@ class TrackedRun:
 
     def log_inputs(self, records: Path) -> None:
         """Logs the record as parameters, and the dataset in `records` with its digest as an input."""
-        params = flatten(self.record.model_dump(exclude={"data_sha256"}))
-        digest = self.record.data_sha256[:36]
+        params = [Param(key, value) for key, value in self._params().items()]
+        digest = dataset_digest(self.record.data_sha256)
         entity = DatasetEntity(name=self.record.dataset, digest=digest, source_type="tfrecord", source=str(records))
         tag = InputTag("mlflow.data.context", "training")
         self._try(lambda: self.client.log_inputs(self.run_id, [DatasetInput(entity, [tag])]))
-        self._try(lambda: self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()]))
+        self._try(lambda: self.client.log_batch(self.run_id, params=params))
 
     def monitor_system(self) -> None:
         """Logs CPU, memory and GPU use until the end of the run."""
@@ -114,39 +111,27 @@ class TrackedRun:
         self._try(lambda: history.extend(self.client.get_metric_history(self.run_id, "loss")))
         return max((metric.step for metric in history), default=0)
 
-    def log_result(self, model_sha256: str, seconds: float) -> None:
-        """Logs the digest of the model's file, by which `find_run` finds this run, and the time of all its steps."""
-        self._try(lambda: self.client.set_tag(self.run_id, MODEL_SHA256, model_sha256))
-        self._try(lambda: self.client.log_metric(self.run_id, TRAIN_SECONDS, seconds))
+    def log_result(self, model_sha256: str, seconds: float, costs: Mapping[str, float] | None = None) -> None:
+        """Logs the digest of the model's file, by which `find_run` finds this run, and the training's cost.
 
-    def log_model(self, model: Any, image_size: int) -> None:
-        """Logs a Keras model for `mlflow.keras.load_model`, with its signature and an input example.
-
-        The example is synthetic: the license of a dataset may not allow its images in a model's files.
+        Args:
+            model_sha256: Of the model's file.
+            seconds: Of all steps.
+            costs: Counts that do not depend on the machine, by name.
         """
-        import keras
-        import tensorflow
+        values = {TRAIN_SECONDS: seconds, **(costs or {})}
+        metrics = [Metric(key, float(value), now_ms(), self.record.epochs) for key, value in values.items()]
+        self._try(lambda: self.client.set_tag(self.run_id, MODEL_SHA256, model_sha256))
+        self._try(lambda: self.client.log_batch(self.run_id, metrics=metrics))
 
-        signature = ModelSignature(
-            Schema([TensorSpec(np.dtype(np.float32), (-1, image_size, image_size, 3))]),
-            Schema([TensorSpec(np.dtype(np.float32), (-1, *model.output_shape[1:]))]),
-        )
-        requirements = [f"keras=={keras.__version__}", f"tensorflow=={tensorflow.__version__}"]
+    def log_model(self, path: Path) -> None:
+        """Logs the model's `.keras` file as a model that answers pictures with classes, named like the model."""
+        record, text = self.record, describe_training(self.record)
+        self._try(lambda: log_keras_file(self.run_id, record.model, path, text, self._params(), record.epochs))
 
-        def log() -> None:
-            with mlflow.start_run(run_id=self.run_id, log_system_metrics=False):
-                mlflow.models.Model.log(
-                    None,
-                    flavor=SimpleNamespace(__name__="mlflow.keras", save_model=_save_keras),
-                    name="model",
-                    model=model,
-                    signature=signature,
-                    input_example=_ramps(image_size),
-                    pip_requirements=requirements,
-                    validate_serving_input=False,  # it would load the model again
-                )
-
-        self._try(log)
+    def _params(self) -> dict[str, str]:
+        params = flatten(self.record.model_dump(exclude={"data_sha256"}))
+        return {key: str(value) for key, value in params.items()}
 
     def _try(self, call: Any) -> bool:
         try:
@@ -157,9 +142,16 @@ class TrackedRun:
         return True
 
 
-def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
-    """Returns the tags of a run's origin: DVC stage, experiment and baseline, commit, and data."""
-    tags = {"dvc.stage": stage, "dataset.sha256": dataset_digest}
+def describe_training(record: RunRecord) -> str:
+    """Returns the description of a run: a sentence on its model, recipe and data."""
+    recipe = f"recipe `{record.recipe}`: {record.epochs} epochs of {record.optimizer} at learning rate {record.lr:g}"
+    return f"`{record.model}` ({record.architecture}) on {record.dataset} by {recipe}, batch size {record.batch_size}."
+
+
+def experiment_tags(stage: str, data_sha256: str) -> dict[str, str]:
+    """Returns the tags of a run's origin: user, DVC stage, experiment and baseline, commit, and data."""
+    tags = {"dvc.stage": stage, "dataset.sha256": data_sha256}
+    tags |= {"mlflow.user": _user(), "mlflow.source.name": f"dvc repro {stage}", "mlflow.source.type": "LOCAL"}
     for tag, variable in (("dvc.experiment", "DVC_EXP_NAME"), ("dvc.baseline", "DVC_EXP_BASELINE_REV")):
         if value := os.environ.get(variable):
             tags[tag] = value
@@ -169,17 +161,11 @@ def experiment_tags(stage: str, dataset_digest: str) -> dict[str, str]:
     return tags
 
 
-def _save_keras(path: str, validate_serving_input: bool, **arguments: Any) -> None:
-    """Calls `mlflow.keras.save_model` after creating the folder that it needs for the input example (mlflow#16183)."""
-    Path(path).mkdir()
-    mlflow.keras.save_model(path=path, **arguments)
-
-
-def _ramps(size: int) -> np.ndarray:
-    """Returns an image, float32 (1, size, size, 3): red increases to the right, green downwards."""
-    ramp = np.linspace(0, 255, size).round().astype(np.float32)
-    red, green = np.meshgrid(ramp, ramp)
-    return np.stack([red, green, np.full_like(red, 128)], axis=-1)[np.newaxis]
+def _user() -> str:
+    try:
+        return os.environ.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    except (ImportError, KeyError, OSError):  # a user without an entry in the user database
+        return "unknown"
 
 
 def now_ms() -> int:

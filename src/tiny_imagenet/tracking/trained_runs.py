@@ -15,6 +15,14 @@ MODEL_SHA256 = "model.sha256"  # tag of a run: of its model.keras
 TRAIN_SECONDS = "train_seconds"  # metric of a run: of all its steps, without validation
 
 
+DIGEST_LENGTH = 36  # MLflow's limit for a dataset
+
+
+def dataset_digest(data_sha256: str) -> str:
+    """Returns the digest by which MLflow knows a dataset."""
+    return data_sha256[:DIGEST_LENGTH]
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A run that trained a model; `train_seconds` is None if it was not logged."""
