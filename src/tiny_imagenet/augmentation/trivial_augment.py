@@ -56,7 +56,8 @@ def matrices(operation: tf.Tensor, magnitude: tf.Tensor, image_size: int) -> tf.
     )
     one, still = tf.ones_like(magnitude), tf.zeros_like(operation, tf.bool)
     shear = transforms.affine(one, shear_x, 0.5 * shear_x, shear_y, one, 0.5 * shear_y)
-    return shear @ transforms.projective_transforms(degrees * (math.pi / 180.0), right, down, still, image_size)
+    moved = transforms.projective_transforms(degrees * (math.pi / 180.0), right, down, still, image_size)
+    return transforms.product(shear, moved)
 
 
 @tf.function(jit_compile=True)
