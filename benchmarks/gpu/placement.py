@@ -21,6 +21,7 @@ LOOPS = ("While", "StatelessWhile")
 # Types without data of their own, and those that TensorFlow never copies to a GPU.
 HANDLES = (tf.resource, tf.variant, tf.string)
 XLA = "_XlaMustCompile"
+FEW = 16  # elements that are copied to a GPU with a kernel's arguments
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,11 @@ class Finding:
     op: str
     name: str
     value: Value | None = None
+
+    @property
+    def matters(self) -> bool:
+        """Whether a step waits for it, or copies more than a few numbers such as seeds, counters and sizes."""
+        return self.kind != "to device" or self.value is None or self.value.size is None or self.value.size > FEW
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.op} {self.name}" + (f", {self.value}" if self.value else "")
