@@ -32,7 +32,7 @@ def main() -> None:
     """Runs the parts, writes gpu.json and gpu.md; without a GPU it says so and ends."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__.splitlines()[0])
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu: try the parts without a GPU")
-    parser.add_argument("--tiny", action="store_true", help="small models, few steps; writes nothing, prints the results")
+    parser.add_argument("--tiny", action="store_true", help="small models, few steps; prints the results only")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--part", help=argparse.SUPPRESS)  # in this process: MODULE.FUNCTION, MODEL, options in JSON
     parser.add_argument("arguments", nargs="*", help=argparse.SUPPRESS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import resource
+from collections import Counter
 from typing import Any
 
 import numpy as np
@@ -40,9 +41,9 @@ def placement(model: str, device: str, *, tiny: bool) -> dict[str, Any]:
     context.context().enable_run_metadata()
     take_steps(trainer, 0, 1, np.arange(trainer.num_images, dtype=np.int32))
     graphs = context.context().export_run_metadata().partition_graphs
-    ran: dict[str, int] = {}
-    for node in (node for graph in graphs for node in graph.node if not node.op.startswith("_")):
-        ran[kind] = ran.get(kind := node.device.rpartition(":")[0].rpartition(":")[2] or "CPU", 0) + 1
+    # A device is "/job:localhost/replica:0/task:0/device:GPU:0"; operations that begin with "_" are TensorFlow's own.
+    nodes = [node for graph in graphs for node in graph.node if not node.op.startswith("_")]
+    ran = Counter(node.device.split(":")[-2] for node in nodes if node.device.count(":") > 1)
     crossings = [str(each) for each in found.findings if each.matters]
     return {"operations": found.operations, "xla_programs": found.compiled, "crossings": crossings, "ran_on": ran}
 

@@ -111,9 +111,9 @@ class _Walk:
         while waiting:
             later = []
             for name in waiting:
-                inputs = [name.split(":")[0] for name in nodes[name].input if not name.startswith("^")]
-                if all(each in values for each in inputs):
-                    values[name] = self._node(nodes[name], values, function, in_loop=in_loop)
+                if all(each.split(":")[0] in values for each in nodes[name].input if each[0] != "^"):
+                    tensors = [self._tensor(each, values, nodes) for each in nodes[name].input if each[0] != "^"]
+                    values[name] = self._node(nodes[name], tensors, in_loop=in_loop)
                 else:
                     later.append(name)
             assert len(later) < len(waiting), f"a cycle in {function.signature.name}"
@@ -129,9 +129,7 @@ class _Walk:
         start = next(start for arg, start in _starts(nodes[name], "output_arg") if arg == output)
         return values[name][start + int(index)]
 
-    def _node(self, node: Any, values: dict[str, list[Value]], function: Any, *, in_loop: bool) -> list[Value]:
-        nodes = {each.name: each for each in function.node_def}
-        inputs = [self._tensor(name, values, nodes) for name in node.input if not name.startswith("^")]
+    def _node(self, node: Any, inputs: list[Value], *, in_loop: bool) -> list[Value]:
         if node.op in LOOPS:
             return self._loop(node, inputs)
         if node.op in CALLS:
@@ -221,7 +219,9 @@ def _size(shape: Any) -> int | None:
 def _kernels(op: str) -> list[Any]:
     registered = kernels.get_registered_kernels_for_op(op).kernel
     # A GPU's own kernel comes before the one of all devices.
-    return sorted((each for each in registered if each.device_type in GPU_KERNELS), key=lambda k: k.device_type != "GPU")
+    return sorted(
+        (each for each in registered if each.device_type in GPU_KERNELS), key=lambda k: k.device_type != "GPU"
+    )
 
 
 def _gpu_kernel(node: Any) -> Any:

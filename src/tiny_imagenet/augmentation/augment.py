@@ -40,7 +40,7 @@ class Sampled(NamedTuple):
             operations move by whole pixels.
         transforms: float32 (batch, 8), if they do not.
         brightness: Factors, float32 (batch,).
-        operations: Indices of the operations of TrivialAugment, int32 (batch,).
+        operations: Indices of the operations of TrivialAugment, int64 (batch,).
         magnitudes: Magnitudes of these operations, float32 (batch,).
         erased: Boxes to erase, float32 (batch, 4).
     """

@@ -29,7 +29,7 @@ LEVELS = 256
 
 
 def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Samples each image's operation, an index into OPERATIONS, int32 (batch,), and its magnitude, float32 (batch,).
+    """Samples each image's operation, an index into OPERATIONS, int64 (batch,), and its magnitude, float32 (batch,).
 
     The magnitude is the tangent of a shear, a shift in pixels, an angle in degrees, a factor minus one, the number of
     removed bits, or 255 minus the level from which colors are inverted.
@@ -37,7 +37,7 @@ def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Args:
         rng: Numbers uniform from 0 to 1, (NUM_RANDOM, batch).
     """
-    operation = tf.cast(rng[0] * len(OPERATIONS), tf.int32)
+    operation = tf.cast(rng[0] * len(OPERATIONS), tf.int64)
     magnitude = tf.floor(rng[1] * BINS) / (BINS - 1) * tf.gather(list(MAX_MAGNITUDE.values()), operation)
     whole = [name in ("translate_x", "translate_y") for name in OPERATIONS]
     magnitude = tf.where(tf.gather(whole, operation), tf.floor(magnitude), magnitude)
