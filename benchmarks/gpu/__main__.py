@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,6 @@ from benchmarks.machine import describe_machine
 
 HERE = Path(__file__).parents[1]
 RESULTS, PAGE = HERE / "gpu.json", HERE / "gpu.md"
-STARTED = "BENCHMARK_STARTED"  # as in speed.py, which this process does not import
 PAPER = ("logistic_regression", "fully_connected", "simple_cnn", "vgg")
 COMPARED = ("vgg", "minutes", "gpu")  # one model of each recipe that must be the same on every device
 RECIPES = (*PAPER, "minutes", "hour", "gpu", "pretrained")
@@ -82,9 +79,8 @@ def run_here(part: str, model: str, options: str) -> dict[str, Any]:
 def run_apart(part: str, model: str, device: str, *, tiny: bool, **options: Any) -> dict[str, Any]:
     """Runs a function of checks.py or speed.py in a new process; `failed` is the last line of an error."""
     words = [part, model, json.dumps({"device": device, "tiny": tiny, **options})]
-    environment = {**os.environ, STARTED: str(time.time())}
     command = [sys.executable, "-m", "benchmarks.gpu", "--part", *words]
-    done = subprocess.run(command, cwd=HERE.parent, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
     if done.returncode:
         return {"failed": (done.stderr.strip().splitlines() or ["no message"])[-1]}
     found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])

@@ -215,7 +215,7 @@ def _size(shape: Any) -> int | None:
     return math.prod(dimension.size for dimension in shape.dim)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _kernels(op: str) -> list[Any]:
     registered = kernels.get_registered_kernels_for_op(op).kernel
     # A GPU's own kernel comes before the one of all devices.

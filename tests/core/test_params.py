@@ -85,7 +85,7 @@ def test_the_repositorys_file_is_valid(load: Callable[[str], Params]) -> None:
         (
             "    momentum: 0.0",
             "    clip_norm: null",
-            "recipes.paper.clip_norm: was removed: no recipe used it; remove it",
+            "paper.clip_norm: was removed: no recipe used it; remove it",
         ),
         ("    flip_tta: false", "    flip_averaging: false", "paper.flip_averaging: is now 'flip_tta'; rename it"),
         ("      rescale_max: false", "      stretch: false", "augmentation.stretch: is now 'rescale_max'; rename it"),

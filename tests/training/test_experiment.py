@@ -80,7 +80,7 @@ def test_other_folders_and_settings_have_other_checkpoints(folders: Folders) -> 
     assert all(directory.name.startswith("tiny-") for directory in directories)
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "mixed_bfloat16"])
 def test_the_precision_is_that_of_the_layers_and_of_no_other_model(folders: Folders, precision: str) -> None:
     trainer = build(folders, precision=precision)
     expected = precision.removeprefix("mixed_")

@@ -71,7 +71,8 @@ def build(
         dropout: Rate on the inputs of the last layer.
         l2: L2 factor of all kernels.
         name: Name of the model.
-        widths: Channels of each stage, the stem with those of the first. Every stage but the first halves height and width in its first block.
+        widths: Channels of each stage; the stem has those of the first. Every stage but the first halves height and
+            width in its first block.
         depths: Number of blocks of each stage.
         input_pooling: Side in pixels of the squares that are averaged first.
         activation: Any activation of Keras.
