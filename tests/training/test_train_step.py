@@ -21,6 +21,7 @@ from tiny_imagenet.training.train_step import cross_entropy, device_errors, smoo
 import tensorflow as tf
 
 BATCH_SIZE = 20
+RESNET = {"widths": [4], "depths": [1]}
 LOGITS = tf.constant(np.random.default_rng(0).normal(0.0, 2.0, (6, 4)), tf.float32)
 LABELS, MIXED_LABELS = tf.constant([0, 1, 2, 3, 0, 1]), tf.constant([3, 2, 1, 0, 3, 1])
 
@@ -78,8 +79,8 @@ def test_one_compiled_step_is_that_of_the_parts(tmp_path: Path, monkeypatch: pyt
     weights = []
     for gpus in ([], ["GPU"]):
         monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None, gpus=gpus: gpus)
-        trainer = make_trainer(tmp_path / str(len(gpus)), xla=True, ema_momentum=0.5, momentum=0.9, architecture="resnet",
-                               arguments={"widths": [4], "depths": [1]})  # fmt: skip
+        changes = {"xla": True, "ema_momentum": 0.5, "momentum": 0.9, "architecture": "resnet", "arguments": RESNET}
+        trainer = make_trainer(tmp_path / str(len(gpus)), **changes)
         trainer.source.start_epoch(ORDER, 0)
         trainer.train_step(0, 3, trainer.source.next_batches(3), trainer.epochs[0])
         weights.append([np.asarray(each) for each in [*trainer.model.variables, *trainer.optimizer.variables]])
