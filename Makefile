@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-units test-stages test-slow test-addons bench lint format lock clean
+.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-units test-stages test-slow test-addons bench gpu lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -68,6 +68,9 @@ test-addons: $(READY) $(ADDONS_READY) ## the augmentation against tensorflow-add
 
 bench: $(READY) $(BENCH_READY) ## speed and memory beside other libraries, on the real data: benchmarks/README.md (half an hour; ARGS="--rows step --rounds 3")
 	python -m benchmarks $(ARGS)
+
+gpu: $(READY) ## check and measure the training on a GPU: benchmarks/gpu.md (skipped without one; ARGS="--device cpu --tiny")
+	@python -m benchmarks.gpu $(ARGS)
 
 lint: $(READY) ## ruff and mypy
 	ruff check .

@@ -41,7 +41,8 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
     from tiny_imagenet.training.loop import LoopOptions
 
     training, name = params.training, settings.model
-    strategy = devices.make_strategy(params.device, params.strategy, deterministic=training.deterministic)
+    tf32 = settings.precision == "tf32"
+    strategy = devices.make_strategy(params.device, params.strategy, deterministic=training.deterministic, tf32=tf32)
     device, data = devices.device_name(strategy), sha256_of(RECORDS / MANIFEST)
     record = RunRecord(**settings.model_dump(), device=device, versions=versions(), data_sha256=data)
     folders = Folders(RECORDS, ROOT / ".cache", ROOT / ".checkpoints")

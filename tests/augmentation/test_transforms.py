@@ -112,6 +112,19 @@ def test_a_product_applies_its_left_factor_first() -> None:
     assert np.abs(both[:, :-1, 2:] - expected).max() < 0.01
 
 
+def test_products_are_exact_to_float32_on_every_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TF32 has 10 bits of mantissa: its products would be off by 2 ** -11 of the largest term."""
+    rng = np.random.default_rng(3)
+    left, right = (rng.normal(0, 20, (50, 3, 3)).astype(np.float32) for _ in range(2))
+    bound = 2.0**-22 * (np.abs(left).astype(np.float64) @ np.abs(right))
+    exact = left.astype(np.float64) @ right
+    assert np.array_equal(transforms.product(left, right), tf.constant(left) @ right)  # to the bit, as ever
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind: ["GPU"])
+    graph = tf.function(transforms.product).get_concrete_function(tf.constant(left), tf.constant(right)).graph
+    assert not [each.type for each in graph.get_operations() if "MatMul" in each.type]
+    assert (np.abs(transforms.product(tf.constant(left), tf.constant(right)) - exact) <= bound).all()
+
+
 def test_a_crop_equals_pillows_resized_box() -> None:
     """Pillow ignores pixels outside the box, so a margin is left out where ours interpolate with them."""
     rng = np.random.default_rng(2)

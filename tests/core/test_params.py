@@ -82,6 +82,11 @@ def test_the_repositorys_file_is_valid(load: Callable[[str], Params]) -> None:
         ("    dropout: 0.2", "    dropout: 1.0", "recipes.paper.dropout: got 1.0; .*less than 1"),
         ("    dropout: 0.2", "    drop: 0.2", "recipes.paper.drop: unknown key; did you mean 'dropout'"),
         ("    warmup_fraction: 0.0", "    warmup: 0.0", "recipes.paper.warmup: is now 'warmup_fraction'; rename it"),
+        (
+            "    momentum: 0.0",
+            "    clip_norm: null",
+            "paper.clip_norm: was removed: no recipe used it; remove it",
+        ),
         ("    flip_tta: false", "    flip_averaging: false", "paper.flip_averaging: is now 'flip_tta'; rename it"),
         ("      rescale_max: false", "      stretch: false", "augmentation.stretch: is now 'rescale_max'; rename it"),
         ("      flip: random", "      horizontal_flip: true", "augmentation.horizontal_flip: is now 'flip'; rename it"),

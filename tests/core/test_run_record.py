@@ -69,7 +69,7 @@ def test_a_former_training_json_is_read_under_the_current_names() -> None:
     record = TrainingRecord.model_validate(FORMER)
     assert (record.warmup_fraction, record.flip_tta, record.augmentation.rescale_max) == (0.125, True, True)
     assert (record.train_seconds, record.data_sha256) == (12.5, "")
-    same = FORMER.keys() - {"warmup", "flip_averaging", "augmentation", "images_per_second"}
+    same = FORMER.keys() - {"clip_norm", "warmup", "flip_averaging", "augmentation", "images_per_second"}
     assert record.model_dump(include=same) == {key: FORMER[key] for key in same}
     moved = {"shift_pixels": 2, "brightness": (1.0, 1.5), "rescale_max": True, "flip": "alternating"}
     assert record.augmentation == Augmentation(**moved)

@@ -33,12 +33,18 @@ def all_records(base: type[Record] = Record) -> set[type[Record]]:
     return {base}.union(*(all_records(each) for each in base.__subclasses__()))
 
 
+def test_a_removed_key_of_earlier_records_is_read_if_it_was_off() -> None:
+    assert ModelSettings(**RECIPE, **OWN, clip_norm=None) == ModelSettings(**RECIPE, **OWN)
+    with pytest.raises(ValidationError, match="clip_norm"):
+        ModelSettings(**RECIPE, **OWN, clip_norm=1.0)
+
+
 def test_a_recipe_has_every_technique_off_by_default() -> None:
     recipe = Recipe(**RECIPE)
     for key in ("momentum", "warmup_fraction", "weight_decay", "ema_momentum", "l2", "dropout", "label_smoothing"):
         assert getattr(recipe, key) == 0
     assert (recipe.schedule, recipe.precision) == ("constant", "float32")
-    assert (recipe.clip_norm, recipe.progressive_resizing, recipe.frozen_epochs) == (None, None, 0)
+    assert (recipe.progressive_resizing, recipe.frozen_epochs) == (None, 0)
     assert not recipe.flip_tta
     assert not recipe.xla
     assert recipe.augmentation == Augmentation()

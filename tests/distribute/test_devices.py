@@ -41,6 +41,14 @@ def test_operations_are_deterministic() -> None:
         tf.random.uniform(())
 
 
+@pytest.mark.parametrize("tf32", [True, False])
+def test_tf32_is_off_unless_asked_for(tf32: bool) -> None:
+    devices.make_strategy("cpu", tf32=tf32)
+    assert tf.config.experimental.tensor_float_32_execution_enabled() == tf32
+    devices.make_strategy("cpu")
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()
+
+
 def test_the_import_sets_the_environment_and_prints_nothing() -> None:
     code = "from tiny_imagenet.distribute import devices; import os; print(os.environ['TF_ENABLE_ONEDNN_OPTS'])"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("TF_")}

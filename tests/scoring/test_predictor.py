@@ -1,6 +1,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tiny_imagenet.scoring.predictor import make_predictor
 
@@ -21,6 +22,14 @@ def test_every_image_is_predicted_once_in_order(model: keras.Model, batch_size: 
     expected = images.reshape(10, -1) / 255 @ kernel + bias
     assert logits.dtype == np.float32
     np.testing.assert_allclose(logits, expected, atol=1e-5)
+
+
+def test_pixels_are_sliced_as_float32(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow has no kernel for GPUs that slices uint8."""
+    sliced, original = [], tf.slice
+    monkeypatch.setattr(tf, "slice", lambda input_, *rest: sliced.append(input_.dtype) or original(input_, *rest))
+    make_predictor(model, 2)(np.zeros((2, 4, 4, 3), np.uint8))
+    assert sliced == [tf.float32]
 
 
 def test_predictions_use_the_current_weights(model: keras.Model) -> None:

@@ -59,6 +59,14 @@ def test_the_order_is_a_permutation_that_differs_by_seed_and_epoch() -> None:
     assert not np.array_equal(ORDER, epoch_order(2, 0, NUM_IMAGES))
 
 
+@pytest.mark.parametrize("kind", [FromDisk, InMemory])
+def test_labels_and_rows_are_of_a_type_that_a_gpu_keeps_in_its_memory(kind: Any) -> None:
+    source = kind(SPLIT, BATCH_SIZE, devices.make_strategy("cpu", "single"))
+    source.start_epoch(ORDER, 0)
+    batches = source.next_batches(2)
+    assert {each.dtype for each in (batches.source.labels, *batches.selection)} == {tf.int64}
+
+
 class FailingImages:
     """Images on a disk that fails after some reads."""
 

@@ -80,10 +80,10 @@ def test_other_folders_and_settings_have_other_checkpoints(folders: Folders) -> 
     assert all(directory.name.startswith("tiny-") for directory in directories)
 
 
-@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", "tf32", "mixed_bfloat16"])
 def test_the_precision_is_that_of_the_layers_and_of_no_other_model(folders: Folders, precision: str) -> None:
     trainer = build(folders, precision=precision)
-    expected = precision.removeprefix("mixed_")
+    expected = "float32" if precision == "tf32" else precision.removeprefix("mixed_")
     assert {layer.compute_dtype for layer in trainer.model.layers if layer.weights} == {expected, "float32"}
     assert keras.config.dtype_policy().name == "float32"
 

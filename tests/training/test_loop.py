@@ -57,7 +57,6 @@ MODERN: dict[str, Any] = {
     "schedule": "one_cycle",
     "warmup_fraction": 0.25,
     "weight_decay": 0.1,
-    "clip_norm": 0.5,
     "ema_momentum": 0.9,
     "label_smoothing": 0.1,
     "flip_tta": True,

@@ -21,6 +21,7 @@ from tiny_imagenet.training.train_step import cross_entropy, device_errors, smoo
 import tensorflow as tf
 
 BATCH_SIZE = 20
+RESNET = {"widths": [4], "depths": [1]}
 LOGITS = tf.constant(np.random.default_rng(0).normal(0.0, 2.0, (6, 4)), tf.float32)
 LABELS, MIXED_LABELS = tf.constant([0, 1, 2, 3, 0, 1]), tf.constant([3, 2, 1, 0, 3, 1])
 
@@ -71,6 +72,21 @@ def test_a_call_of_several_steps_equals_calls_of_one(tmp_path: Path) -> None:
         sums.append(np.concatenate(rows))
     assert sums[0].shape == (3, 3)
     assert np.array_equal(sums[0], sums[1])
+
+
+def test_one_compiled_step_is_that_of_the_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `xla` and a GPU the optimizer is in the same program as the gradients."""
+    weights = []
+    for gpus in ([], ["GPU"]):
+        monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None, gpus=gpus: gpus)
+        changes = {"xla": True, "ema_momentum": 0.5, "momentum": 0.9, "architecture": "resnet", "arguments": RESNET}
+        trainer = make_trainer(tmp_path / str(len(gpus)), **changes)
+        trainer.source.start_epoch(ORDER, 0)
+        trainer.train_step(0, 3, trainer.source.next_batches(3), trainer.epochs[0])
+        weights.append([np.asarray(each) for each in [*trainer.model.variables, *trainer.optimizer.variables]])
+    assert len(weights[0]) > 20
+    for parts, whole in zip(*weights, strict=True):
+        np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_only_the_head_is_trained_in_a_frozen_epoch(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ class Sampled(NamedTuple):
             operations move by whole pixels.
         transforms: float32 (batch, 8), if they do not.
         brightness: Factors, float32 (batch,).
-        operations: Indices of the operations of TrivialAugment, int32 (batch,).
+        operations: Indices of the operations of TrivialAugment, int64 (batch,).
         magnitudes: Magnitudes of these operations, float32 (batch,).
         erased: Boxes to erase, float32 (batch, 4).
     """
@@ -90,7 +90,8 @@ def sample(
         matrices = _sample_matrices(rng, flip, shift, image_size, augmentation)
         if augmentation.trivial_augment:
             operations, magnitudes = trivial_augment.sample_operations(rng("trivial_augment"))
-            matrices = matrices @ trivial_augment.matrices(operations, magnitudes, image_size)
+            moved = trivial_augment.matrices(operations, magnitudes, image_size)
+            matrices = transforms.product(matrices, moved)
             sampled = sampled._replace(operations=operations, magnitudes=magnitudes)
         return sampled._replace(transforms=transforms.flatten(matrices))
     if reach or augmentation.flip != "none":
@@ -107,14 +108,14 @@ def _sample_matrices(
     offset = (2.0 * geometry[1:3] - 1.0) * augmentation.shift_fraction * image_size
     matrices = transforms.projective_transforms(angle, offset[0], offset[1], flip, image_size)
     if crop := augmentation.random_resized_crop:
-        matrices = (
-            transforms.crop(boxes.sample_crops(rng("crop"), image_size, crop.scale, crop.ratio), image_size) @ matrices
-        )
+        cropped = boxes.sample_crops(rng("crop"), image_size, crop.scale, crop.ratio)
+        matrices = transforms.product(transforms.crop(cropped, image_size), matrices)
     if augmentation.shift_pixels:
-        matrices = matrices @ transforms.shift(shift[0], shift[1])
+        matrices = transforms.product(matrices, transforms.shift(shift[0], shift[1]))
     return matrices
 
 
+@tf.function(jit_compile=True)  # which keeps int32 in the GPU's memory
 def source_index(flip: tf.Tensor, shift: tf.Tensor, image_size: int) -> tf.Tensor:
     """Returns the source row and column of each output row and column of images that are flipped, then shifted.
 
@@ -138,7 +139,7 @@ def augment(
 
     Args:
         images: All images, uint8 (images, height, width, 3).
-        indices: Rows of `images` that make the batch, int32 (batch,).
+        indices: Rows of `images` that make the batch, int64 (batch,).
         sampled: Result of `sample` for these.
         final_size: Height and width that they are resized to at the end.
         augmentation: The settings.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from tiny_imagenet.augmentation.augment import Sampled, augment, random_numbers, sample
@@ -15,9 +16,11 @@ from tiny_imagenet.core.schema import Augmentation
 class Images(NamedTuple):
     """The images that a batch is gathered from, on the device.
 
+    Labels and rows are int64, which a GPU keeps in its own memory; int32 would be in the host's.
+
     Attributes:
         images: uint8 (images, height, width, 3).
-        labels: int32 (images,).
+        labels: int64 (images,).
     """
 
     images: tf.Tensor
@@ -28,8 +31,8 @@ class Selection(NamedTuple):
     """The images of one batch, all replicas together.
 
     Attributes:
-        rows: Rows of `Images`, int32 (batch,).
-        image_ids: Index of each image in its split, int32 (batch,). Alternating flips depend on it.
+        rows: Rows of `Images`, int64 (batch,).
+        image_ids: Index of each image in its split, int64 (batch,). Alternating flips depend on it.
     """
 
     rows: tf.Tensor
@@ -59,8 +62,8 @@ class Batch(NamedTuple):
 
     Attributes:
         images: float32 (batch, size, size, 3), 0 to 255.
-        labels: int32 (batch,).
-        mixed_labels: Labels of the images that are mixed in, int32 (batch,); None without mixing.
+        labels: int64 (batch,).
+        mixed_labels: Labels of the images that are mixed in, int64 (batch,); None without mixing.
         lam: Weight of `labels`, float32 (batch,); `mixed_labels` have 1 - lam. None without mixing.
     """
 
@@ -96,7 +99,7 @@ def make_batch(
         return augment(source.images, rows, of_these, final_size, augmentation)
 
     size = batch_size // key.num_replicas
-    positions = key.replica * size + tf.range(size)
+    positions = tf.cast(key.replica, tf.int64) * size + tf.constant(np.arange(size))
     images, labels = augmented(positions), tf.gather(source.labels, selection.rows)
     if not (augmentation.mixup or augmentation.cutmix):
         return Batch(images, tf.gather(labels, positions), None, None)

@@ -31,7 +31,7 @@ def sample_boxes(
     shape = tf.exp(between(rng[TRIES : 2 * TRIES], math.log(ratio[0]), math.log(ratio[1])))
     sides = tf.round(tf.sqrt(tf.stack([area * shape, area / shape])))  # (2, tries, batch)
     fits = tf.reduce_all((sides > 0) & (sides <= largest), axis=0)
-    first = tf.argmax(tf.cast(fits, tf.int32), axis=0, output_type=tf.int32)
+    first = tf.argmax(tf.cast(fits, tf.float32), axis=0)  # of int32 there is no kernel for GPUs
     sides = tf.gather(tf.transpose(sides, (2, 1, 0)), first, batch_dims=1)  # (batch, 2)
     corner = tf.floor(tf.transpose(rng[-2:]) * (image_size - sides + 1.0))
     return tf.concat([corner, sides], axis=1), tf.reduce_any(fits, axis=0)

@@ -20,7 +20,7 @@ class Mix(NamedTuple):
     """The sampled parameters of a batch's mixing.
 
     Attributes:
-        shift: Positions from an image to the one that is mixed in, int32 ().
+        shift: Positions from an image to the one that is mixed in, int64 ().
         weights: Weights of an image's pixels; the other's are 1 - weights, float32 (size, size, 1).
         lam: Weight of the image's own label, float32 ().
     """
@@ -41,7 +41,7 @@ def sample_mix(rng: tf.Tensor, batch_size: int, image_size: int, mixup: float, c
         cutmix: One minus the box's area, before it is clipped, is from Beta(cutmix, cutmix); 0: no CutMix. With both,
             each has probability 1/2.
     """
-    shift = 1 + tf.cast(rng[0] * (batch_size - 1), tf.int32)
+    shift = 1 + tf.cast(rng[0] * (batch_size - 1), tf.int64)
     blended = tf.ones((image_size, image_size, 1)) * symmetric_beta(rng[2], rng[3], mixup or 1.0)
     box = sample_box(symmetric_beta(rng[2], rng[3], cutmix or 1.0), rng[4:], image_size)
     pasted = 1.0 - tf.cast(inside(box[None], image_size)[0], tf.float32)

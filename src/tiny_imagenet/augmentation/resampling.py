@@ -49,7 +49,7 @@ def gather_pixels(images: tf.Tensor, indices: tf.Tensor, source_index: tf.Tensor
 
     Args:
         images: All images, uint8 (images, height, width, 3).
-        indices: Rows of `images`, int32 (batch,).
+        indices: Rows of `images`, int64 (batch,).
         source_index: Source row and column of each output row and column, int32 (batch, 2, size).
 
     Returns:
@@ -57,7 +57,8 @@ def gather_pixels(images: tf.Tensor, indices: tf.Tensor, source_index: tf.Tensor
     """
     rows, columns = source_index[:, 0, :, None], source_index[:, 1, None, :]
     shape = tf.broadcast_static_shape(rows.shape, columns.shape)
-    each = [tf.broadcast_to(index, shape) for index in (indices[:, None, None], rows, columns)]
+    first = tf.cast(indices, tf.int32)[:, None, None]
+    each = [tf.broadcast_to(index, shape) for index in (first, rows, columns)]
     return tf.cast(tf.gather_nd(images, tf.stack(each, axis=-1)), tf.float32)
 
 

@@ -17,31 +17,32 @@ def uniform(seed: tf.Tensor, shape: Sequence[int], first: tf.Tensor | int = 0) -
     Args:
         seed: int32 (2,).
         shape: Shape of the result.
-        first: Index in the sequence of the first number, int64.
+        first: Index in the sequence of the first number, int32.
 
     Returns:
         float32. From index 0 on they equal those of `tf.random.stateless_uniform` without XLA (with XLA it converts
         the same bits to other numbers).
     """
     key, counter = tf.raw_ops.StatelessRandomGetKeyCounter(seed=seed)
-    first, size = tf.cast(first, tf.int64), math.prod(shape)
+    size = math.prod(shape)
     # No carry into the counter's high half: its low half begins at 0.
     counter = tf.stack([counter[0] + tf.cast(first // WORDS_PER_COUNT, tf.uint64), counter[1]])
     bits = tf.raw_ops.StatelessRandomUniformFullIntV2(
         shape=[size + WORDS_PER_COUNT - 1], key=key, counter=counter, alg=PHILOX, dtype=tf.int32
     )
-    bits = tf.slice(bits, [first % WORDS_PER_COUNT], [size])
     mantissa, one = bits & 0x7FFFFF, 0x3F800000  # as the bits of a float32: from 1 to 2
-    return tf.reshape(tf.bitcast(mantissa | one, tf.float32) - 1.0, shape)
+    # Sliced as float32, by an int32: on a GPU a slice of int32 and an int64 index are both copied to the host.
+    numbers = tf.slice(tf.bitcast(mantissa | one, tf.float32), [first % WORDS_PER_COUNT], [size])
+    return tf.reshape(numbers - 1.0, shape)
 
 
 @tf.function(jit_compile=True)
 def random_bit(seed: int, numbers: tf.Tensor) -> tf.Tensor:
-    """Returns a random bit, bool, for each number, int32 of any shape: a function of the number and the seed.
+    """Returns a random bit, bool, for each number, an integer below 2^31: a function of the number and the seed.
 
     It is a hash of the seed, then of the number, by the finalizer of MurmurHash3 (Appleby, 2011).
     """
-    return _hash(tf.bitwise.bitwise_xor(_hash(tf.constant(seed)), numbers)) < 0
+    return _hash(tf.bitwise.bitwise_xor(_hash(tf.constant(seed)), tf.cast(numbers, tf.int32))) < 0
 
 
 def _hash(value: tf.Tensor) -> tf.Tensor:

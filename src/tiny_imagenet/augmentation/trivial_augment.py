@@ -29,7 +29,7 @@ LEVELS = 256
 
 
 def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Samples each image's operation, an index into OPERATIONS, int32 (batch,), and its magnitude, float32 (batch,).
+    """Samples each image's operation, an index into OPERATIONS, int64 (batch,), and its magnitude, float32 (batch,).
 
     The magnitude is the tangent of a shear, a shift in pixels, an angle in degrees, a factor minus one, the number of
     removed bits, or 255 minus the level from which colors are inverted.
@@ -37,7 +37,7 @@ def sample_operations(rng: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     Args:
         rng: Numbers uniform from 0 to 1, (NUM_RANDOM, batch).
     """
-    operation = tf.cast(rng[0] * len(OPERATIONS), tf.int32)
+    operation = tf.cast(rng[0] * len(OPERATIONS), tf.int64)
     magnitude = tf.floor(rng[1] * BINS) / (BINS - 1) * tf.gather(list(MAX_MAGNITUDE.values()), operation)
     whole = [name in ("translate_x", "translate_y") for name in OPERATIONS]
     magnitude = tf.where(tf.gather(whole, operation), tf.floor(magnitude), magnitude)
@@ -56,7 +56,8 @@ def matrices(operation: tf.Tensor, magnitude: tf.Tensor, image_size: int) -> tf.
     )
     one, still = tf.ones_like(magnitude), tf.zeros_like(operation, tf.bool)
     shear = transforms.affine(one, shear_x, 0.5 * shear_x, shear_y, one, 0.5 * shear_y)
-    return shear @ transforms.projective_transforms(degrees * (math.pi / 180.0), right, down, still, image_size)
+    moved = transforms.projective_transforms(degrees * (math.pi / 180.0), right, down, still, image_size)
+    return transforms.product(shear, moved)
 
 
 @tf.function(jit_compile=True)

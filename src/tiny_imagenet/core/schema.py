@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -15,7 +16,7 @@ from pydantic import (
 )
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.strict_yaml import nearest
+from tiny_imagenet.core.strict_yaml import REMOVED, nearest
 
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True)]
@@ -161,10 +162,9 @@ class Recipe(Record):
     epochs: Count
     batch_size: Count
     momentum: Fraction = 0.0
-    schedule: Literal["constant", "one_cycle", "warmup_cosine", "linear"] = "constant"
+    schedule: Literal["constant", "one_cycle", "warmup_cosine"] = "constant"
     warmup_fraction: Fraction = 0.0
     weight_decay: NonNegative = 0.0
-    clip_norm: Positive | None = None
     ema_momentum: Fraction = 0.0
     l2: NonNegative = 0.0
     dropout: Fraction = 0.0
@@ -172,7 +172,7 @@ class Recipe(Record):
     progressive_resizing: ProgressiveResizing | None = None
     frozen_epochs: Annotated[Int, Field(ge=0)] = 0
     flip_tta: Flag = False
-    precision: Literal["float32", "mixed_bfloat16"] = "float32"
+    precision: Literal["float32", "tf32", "mixed_bfloat16"] = "float32"
     xla: Flag = False
     augmentation: Augmentation = Augmentation()
 
@@ -199,6 +199,14 @@ class ModelSettings(Recipe):
         if content.get("debug") is None:
             content.pop("debug", None)
         return content
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_removed(cls, raw: Any) -> Any:
+        """Drops the removed keys of earlier records, if they were off."""
+        if not isinstance(raw, Mapping):
+            return raw
+        return {key: value for key, value in raw.items() if key not in REMOVED or value is not None}
 
 
 class Evaluation(Record):

@@ -21,6 +21,7 @@ RENAMED = {  # keys of earlier versions of params.yaml
     "stretch": "rescale_max",
     "horizontal_flip": "flip",
 }
+REMOVED = ("clip_norm",)  # keys of earlier versions that no recipe used
 T = TypeVar("T")
 
 
@@ -75,6 +76,8 @@ def _as_input_error(kind: Any, error: ValidationError, where: str) -> InputError
         known = _keys(kind, loc[:-1])
         if RENAMED.get(loc[-1]) in known:
             return InputError(key, f"is now {RENAMED[loc[-1]]!r}", "rename it")
+        if loc[-1] in REMOVED:
+            return InputError(key, "was removed: no recipe used it", "remove it")
         return InputError(key, "unknown key", nearest(loc[-1], known))
     if problem["type"] == "missing":
         return InputError(key, "is missing", "add it")

@@ -24,7 +24,7 @@ from tiny_imagenet.distribute.tf_config import EXAMPLE, read_tf_config
 
 
 def make_strategy(
-    device: str, strategy: str = "auto", *, deterministic: bool = True, alone: bool = False
+    device: str, strategy: str = "auto", *, deterministic: bool = True, tf32: bool = False, alone: bool = False
 ) -> tf.distribute.Strategy:
     """Returns the strategy for the devices.
 
@@ -33,6 +33,8 @@ def make_strategy(
         strategy: "single": one device; "mirrored": all devices of this machine (GPUs, or else logical CPUs);
             "multi_worker": the devices of all workers in TF_CONFIG; "auto": the largest of these that is available.
         deterministic: Whether the same inputs give the same bits.
+        tf32: Whether a GPU rounds the inputs of float32 products to TF32, which is faster. TensorFlow's own default is
+            true.
         alone: Whether this process ignores TF_CONFIG and works without the other workers.
 
     Raises:
@@ -45,6 +47,7 @@ def make_strategy(
             "strategy", "multi_worker, and TF_CONFIG names no other worker", f"set TF_CONFIG as in {EXAMPLE}"
         )
     gpus = _visible_gpus(device)
+    tf.config.experimental.enable_tensor_float_32_execution(tf32)
     if deterministic:
         tf.config.experimental.enable_op_determinism()
     if workers:

@@ -68,7 +68,7 @@ def build(
             x = layers.Activation(activation, name=f"{here}_{activation}")(x)
         if not pool_first:
             x = layers.MaxPooling2D(name=f"block{block}_pool")(x)
-    x = global_pooling(x, "average")
+    x = global_pooling(x)
     if hidden_units:
         x = fully_connected(x, hidden_units, dropout=dropout, l2=l2, activation=activation, name="hidden")
     return keras.Model(images, small_logits(x, num_classes, dropout=dropout, l2=l2), name=name)

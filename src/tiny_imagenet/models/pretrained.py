@@ -72,7 +72,7 @@ def build(
     images = keras.Input((None, None, 3), name="image")
     x = layers.Resizing(input_size, input_size, name="resize", dtype="float32")(images)
     x = network(preprocess(x, backbone))
-    logits = small_logits(global_pooling(x, "average"), num_classes, dropout=dropout, l2=l2)
+    logits = small_logits(global_pooling(x), num_classes, dropout=dropout, l2=l2)
     return keras.Model(images, logits, name=name)
 
 

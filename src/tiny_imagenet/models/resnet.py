@@ -19,7 +19,6 @@ class _Blocks:
     """The settings that all blocks of a network share."""
 
     activation: str
-    shortcut: str
     last_gamma: str
     momentum: float
     l2: float
@@ -45,8 +44,6 @@ class _Blocks:
     def _shortcut(self, x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
         if strides == 1 and x.shape[-1] == width:
             return x
-        if strides > 1 and self.shortcut == "average":
-            x, strides = layers.AveragePooling2D(strides, padding="same", name=f"{name}_shortcut_pool")(x), 1
         return self.norm(x, width, 1, f"{name}_shortcut", strides=strides)
 
 
@@ -59,11 +56,8 @@ def build(
     name: str,
     widths: Sequence[int] = (64, 128, 256, 512),
     depths: Sequence[int] = (2, 2, 2, 2),
-    stem_width: int | None = None,
     input_pooling: int = 1,
-    pool: str = "average",
     activation: str = "relu",
-    shortcut: str = "strided",
     zero_init_residual: bool = True,
     batch_norm_momentum: float = 0.9,
 ) -> keras.Model:
@@ -77,30 +71,25 @@ def build(
         dropout: Rate on the inputs of the last layer.
         l2: L2 factor of all kernels.
         name: Name of the model.
-        widths: Channels of each stage. Every stage but the first halves height and width in its first block.
+        widths: Channels of each stage; the stem has those of the first. Every stage but the first halves height and
+            width in its first block.
         depths: Number of blocks of each stage.
-        stem_width: Channels of the first convolution; None: those of the first stage.
         input_pooling: Side in pixels of the squares that are averaged first.
-        pool: Global pooling before the last layer: "average" or "max".
         activation: Any activation of Keras.
-        shortcut: Downsampling of the shortcut: "strided", by its 1 x 1 convolution; "average", by a 2 x 2 average
-            pooling before it (ResNet-D: He et al., 2019, "Bag of Tricks for Image Classification").
         zero_init_residual: Whether each block starts as its shortcut (Goyal et al., 2017).
         batch_norm_momentum: Of the running mean and variance; lower for short trainings.
 
     Raises:
-        ValueError: `widths` and `depths` differ in length, or `shortcut` or `pool` is unknown.
+        ValueError: `widths` and `depths` differ in length.
     """
     if len(widths) != len(depths):
         raise ValueError(f"widths has {len(widths)} stages, depths {len(depths)}")
-    if shortcut not in ("strided", "average"):
-        raise ValueError(f"shortcut is {shortcut!r}, not one of strided, average")
-    blocks = _Blocks(activation, shortcut, "zeros" if zero_init_residual else "ones", batch_norm_momentum, l2)
+    blocks = _Blocks(activation, "zeros" if zero_init_residual else "ones", batch_norm_momentum, l2)
     images, x = any_size_input(input_pooling)
-    x = blocks.norm(x, stem_width or widths[0], 3, "stem")
+    x = blocks.norm(x, widths[0], 3, "stem")
     x = layers.Activation(activation, name=f"stem_{activation}")(x)
     for stage, (width, depth) in enumerate(zip(widths, depths, strict=True), 1):
         for block in range(1, depth + 1):
             x = blocks.basic(x, width, 2 if stage > 1 and block == 1 else 1, f"stage{stage}_block{block}")
-    logits = small_logits(global_pooling(x, pool), num_classes, dropout=dropout, l2=l2)
+    logits = small_logits(global_pooling(x), num_classes, dropout=dropout, l2=l2)
     return keras.Model(images, logits, name=name)

@@ -32,7 +32,9 @@ def make_predictor(
 
     def predict_replica(batch: tf.Tensor) -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
-        images = tf.cast(tf.slice(batch, [replica * per_replica, 0, 0, 0], [per_replica, *batch.shape[1:]]), tf.float32)
+        # Sliced as float32: of uint8, `tf.slice` has no kernel for GPUs.
+        whole, size = tf.cast(batch, tf.float32), [per_replica, *batch.shape[1:]]
+        images = tf.slice(whole, [replica * per_replica, 0, 0, 0], size)
         logits = infer(images)
         return (logits + infer(tf.reverse(images, [2]))) / 2.0 if flip_tta else logits
 

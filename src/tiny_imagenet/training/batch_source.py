@@ -60,12 +60,12 @@ class InMemory:
 
     def __init__(self, split: DecodedSplit, batch_size: int, strategy: tf.distribute.Strategy) -> None:
         self._batch_size = batch_size
-        self._source = Images(*_on_each_device(strategy, split.images, split.labels))
-        self._order, self._offset = tf.constant(0), 0
+        self._source = Images(*_on_each_device(strategy, split.images, split.labels.astype(np.int64)))
+        self._order, self._offset = tf.constant(0, tf.int64), 0
 
     def start_epoch(self, order: np.ndarray, offset: int) -> None:
         """See BatchSource."""
-        self._order, self._offset = tf.constant(order), offset
+        self._order, self._offset = tf.constant(order, tf.int64), offset
 
     def next_batches(self, steps: int) -> Batches:
         """See BatchSource."""
@@ -91,11 +91,12 @@ class FromDisk:
         """See BatchSource."""
         batches = [next(self._read) for _ in range(steps)]
         images = np.concatenate([batch.images for batch in batches])
-        labels = np.concatenate([batch.labels for batch in batches])
+        labels = np.concatenate([batch.labels for batch in batches]).astype(np.int64)
         source = Images(*_on_each_device(self._strategy, images, labels))
         offset, self._offset = self._offset, self._offset + steps * self._batch_size
-        image_ids = tf.constant(self._order[offset : self._offset])
-        return Batches(source, Selection(tf.range(steps * self._batch_size), image_ids), tf.constant(0))
+        image_ids = tf.constant(self._order[offset : self._offset], tf.int64)
+        rows = tf.range(steps * self._batch_size, dtype=tf.int64)
+        return Batches(source, Selection(rows, image_ids), tf.constant(0))
 
     def _rows(self, indices: np.ndarray) -> DecodedSplit:
         return DecodedSplit(self._split.images[indices], self._split.labels[indices])

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from tiny_imagenet.training.checkpoint import CheckpointStore, code_digest, stat
 from tiny_imagenet.training.epoch_schedule import EpochSettings
 from tiny_imagenet.training.keras_file import save_model
 from tiny_imagenet.training.loop import LoopOptions, Row, Trainer
-from tiny_imagenet.training.model import build_model
+from tiny_imagenet.training.model import build_model, dtype_policy
 from tiny_imagenet.training.model_summary import summarize_model
 
 TIMES = ("seconds", "images_per_second")  # of an epoch; not in history.csv, which is equal for equal trainings
@@ -70,7 +69,7 @@ def build_trainer(
     manifest = load_manifest(folders.records)
     agreement = {"settings": run.digest("device", "data_sha256"), "data": run.data_sha256, "code": code_digest()}
     cluster.same_on_all(strategy, agreement)
-    with strategy.scope(), _precision(run.precision):
+    with strategy.scope(), dtype_policy(run.precision):
         model = _build_model(run, manifest)
     # After building the model: the key covers the loaded modules, and the architecture's is one of them.
     store = CheckpointStore(folders.checkpoints / f"{run.model}-{state_key(run.digest())}")
@@ -92,17 +91,6 @@ def _build_model(settings: ModelSettings, manifest: Manifest) -> keras.Model:
     except (TypeError, ValueError) as error:
         what = f"{settings.architecture} cannot be built ({str(error).strip().splitlines()[0]})"
         raise InputError(f"models.{settings.model}", what, "correct its `arguments`") from None
-
-
-@contextmanager
-def _precision(policy: str) -> Iterator[None]:
-    """Sets Keras' dtype policy inside the block: "float32", or "mixed_bfloat16" (float32 weights)."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(policy)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
 
 
 def write_history(history: Sequence[Row], metrics: Path) -> None:

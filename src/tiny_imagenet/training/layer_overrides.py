@@ -45,7 +45,7 @@ class BatchDropout:
     def _drop(self, rate: float, seed: int, inputs: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training or not rate:
             return inputs
-        first = tf.cast(self._now.replica, tf.int64) * math.prod(inputs.shape)
+        first = self._now.replica * math.prod(inputs.shape)
         kept = uniform(tf.stack([seed, self._now.step]), inputs.shape, first) >= rate
         return tf.where(kept, inputs * (1.0 / (1.0 - rate)), tf.zeros_like(inputs))
 

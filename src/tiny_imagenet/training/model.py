@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -35,6 +37,20 @@ def build_model(
         image_size=image_size, num_classes=num_classes, dropout=dropout, l2=l2, name=architecture, **arguments
     )
     return model
+
+
+@contextmanager
+def dtype_policy(precision: str) -> Iterator[None]:
+    """Sets Keras' dtype policy inside the block to that of a recipe's `precision`; weights are always float32.
+
+    `tf32` is float32 to Keras: TensorFlow rounds the inputs of products itself (distribute/devices.py).
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32" if precision == "tf32" else precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def head_variables(model: keras.Model) -> list[keras.Variable]:

@@ -1,4 +1,4 @@
-"""The optimizer of a recipe, its learning-rate schedule, the gradient of the L2 term, and clipping."""
+"""The optimizer of a recipe, its learning-rate schedule, and the gradient of the L2 term."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from keras.optimizers.schedules import CosineDecay, LearningRateSchedule, PolynomialDecay
+from keras.optimizers.schedules import CosineDecay, LearningRateSchedule
 
 from tiny_imagenet.core.schema import Recipe
 
@@ -118,6 +118,21 @@ class OneCycle(LearningRateSchedule):  # type: ignore[misc]
         return {"peak": self.peak, "warmup_steps": self.warmup_steps, "num_steps": self.num_steps}
 
 
+class WarmupCosine(CosineDecay):  # type: ignore[misc]
+    """Keras' cosine decay with warmup, without a branch.
+
+    Keras evaluates the schedule once for each variable, and on a GPU each branch waits for its condition on the host.
+    """
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Returns the learning rate of a step, counted from 0."""
+        warmup_steps, decay_steps = float(self.warmup_steps), float(self.decay_steps)
+        step = tf.minimum(tf.cast(step, tf.float32), decay_steps + warmup_steps)
+        rising = self._warmup_function(step, warmup_steps, self.warmup_target, self.initial_learning_rate)
+        falling = self._decay_function(step - warmup_steps, decay_steps, self.warmup_target, tf.float32)
+        return tf.where(step < warmup_steps, rising, falling)
+
+
 def learning_rate(recipe: Recipe, num_steps: int) -> float | LearningRateSchedule:
     """Returns the learning rate of a recipe: a constant, or a function of the step.
 
@@ -131,9 +146,7 @@ def learning_rate(recipe: Recipe, num_steps: int) -> float | LearningRateSchedul
     if recipe.schedule == "warmup_cosine":
         if not warmup_steps:
             return CosineDecay(recipe.lr, num_steps)
-        return CosineDecay(0.0, num_steps - warmup_steps, warmup_target=recipe.lr, warmup_steps=warmup_steps)
-    if recipe.schedule == "linear":
-        return PolynomialDecay(recipe.lr, num_steps, end_learning_rate=0.0)
+        return WarmupCosine(0.0, num_steps - warmup_steps, warmup_target=recipe.lr, warmup_steps=warmup_steps)
     return recipe.lr
 
 
@@ -155,14 +168,3 @@ def add_l2_gradients(
         gradient + 2.0 * factor * variable if factor else gradient
         for gradient, variable, factor in zip(gradients, variables, factors, strict=True)
     ]
-
-
-def clip_by_global_norm(gradients: Sequence[tf.Tensor], norm: float) -> list[tf.Tensor]:
-    """Scales the gradients, summed over the replicas, to a norm of at most `norm`; called in a replica context.
-
-    Keras' own clipping would clip the part of each replica separately.
-    """
-    replicas = tf.distribute.get_replica_context()
-    whole = replicas.all_reduce(tf.distribute.ReduceOp.SUM, list(gradients))
-    clipped, _ = tf.clip_by_global_norm(whole, norm)
-    return [gradient / replicas.num_replicas_in_sync for gradient in clipped]  # the optimizer sums over the replicas

@@ -17,7 +17,7 @@ from tiny_imagenet.training.batch_source import Batches
 from tiny_imagenet.training.epoch_schedule import EpochSettings
 from tiny_imagenet.training.layer_overrides import BatchDropout, override_batch_normalization, override_large_dense
 from tiny_imagenet.training.model import head_variables
-from tiny_imagenet.training.optimizers import add_l2_gradients, clip_by_global_norm, l2_factors
+from tiny_imagenet.training.optimizers import add_l2_gradients, l2_factors
 
 
 class TrainStep:
@@ -52,12 +52,20 @@ class TrainStep:
         Returns:
             The sums of STEP_METRICS over the batch of each step, float32 (count, metrics).
         """
+        return self.function(epoch)(tf.constant(first), tf.constant(count), batches)
+
+    def function(self, epoch: EpochSettings) -> tf.types.experimental.GenericFunction:
+        """Returns the function of the first step, the number of steps and their batches in epochs of these settings."""
         if epoch not in self.compiled:
             gradients = partial(self._gradients, epoch)
-            compiled = tf.function(gradients, jit_compile=True) if self.settings.xla else gradients
-            step = partial(self._step, compiled, self._variables(epoch))
+            one_program = self.settings.xla and compiles_whole_step(self.strategy)
+            if self.settings.xla and not one_program:
+                gradients = tf.function(gradients, jit_compile=True)
+            step = partial(self._on_all_replicas, partial(self._step, gradients, self._variables(epoch)))
+            if one_program:
+                step = tf.function(step, jit_compile=True)
             self.compiled[epoch] = tf.function(partial(self._loop, step), reduce_retracing=True)
-        return self.compiled[epoch](tf.constant(first), tf.constant(count), batches)
+        return self.compiled[epoch]
 
     def _variables(self, epoch: EpochSettings) -> list[keras.Variable]:
         return head_variables(self.model) if epoch.frozen else self.model.trainable_variables
@@ -68,9 +76,11 @@ class TrainStep:
         for i in tf.range(count):
             start = [batches.offset + i * batch_size]
             selection = Selection(*(tf.slice(each, start, [batch_size]) for each in batches.selection))
-            replicas = self.strategy.run(step, args=(first + i, batches.source, selection))
-            sums = sums.write(i, self.strategy.reduce("SUM", replicas, axis=None))
+            sums = sums.write(i, step(first + i, batches.source, selection))
         return sums.stack()
+
+    def _on_all_replicas(self, step: Callable[..., tf.Tensor], *arguments: object) -> tf.Tensor:
+        return self.strategy.reduce("SUM", self.strategy.run(step, args=arguments), axis=None)
 
     def _step(
         self,
@@ -82,8 +92,6 @@ class TrainStep:
     ) -> tf.Tensor:
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         parts, sums = gradients(step, tf.convert_to_tensor(replica), source, selection)
-        if self.settings.clip_norm is not None:
-            parts = clip_by_global_norm(parts, self.settings.clip_norm)
         self.optimizer.apply(parts, variables)
         return sums
 
@@ -105,6 +113,15 @@ class TrainStep:
         labels = batch.labels if batch.lam is None else tf.where(batch.lam < 0.5, batch.mixed_labels, batch.labels)
         hits = [tf.math.in_top_k(labels, logits, metric.k) for metric in STEP_METRICS if metric.k]
         return gradients, tf.stack([tf.reduce_sum(losses), *(tf.reduce_sum(tf.cast(hit, tf.float32)) for hit in hits)])
+
+
+def compiles_whole_step(strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether `xla` compiles the whole step, with the optimizer's update, into one program.
+
+    Otherwise it compiles the gradients only: XLA cannot sum over replicas here, and on a CPU the one program gains
+    nothing and rounds differently.
+    """
+    return strategy.num_replicas_in_sync == 1 and bool(tf.config.get_visible_devices("GPU"))
 
 
 def cross_entropy(logits: tf.Tensor, batch: Batch) -> tf.Tensor:

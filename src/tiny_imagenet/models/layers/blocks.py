@@ -85,12 +85,9 @@ def convolution_norm(
     return layers.BatchNormalization(momentum=momentum, epsilon=1e-5, gamma_initializer=gamma, name=f"{name}_norm")(x)
 
 
-def global_pooling(x: keras.KerasTensor, pool: str) -> keras.KerasTensor:
-    """Returns each channel's average or maximum over the image, float32 (batch, channels); `pool`: average | max."""
-    kinds = {"average": layers.GlobalAveragePooling2D, "max": layers.GlobalMaxPooling2D}
-    if pool not in kinds:
-        raise ValueError(f"pool is {pool!r}, not one of {', '.join(kinds)}")
-    return kinds[pool](name="pool", dtype="float32")(x)
+def global_pooling(x: keras.KerasTensor) -> keras.KerasTensor:
+    """Returns each channel's average over the image, float32 (batch, channels)."""
+    return layers.GlobalAveragePooling2D(name="pool", dtype="float32")(x)
 
 
 def convolution(x: keras.KerasTensor, filters: int, l2: float) -> keras.KerasTensor:
