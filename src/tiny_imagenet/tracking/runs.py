@@ -22,6 +22,7 @@ from mlflow.types import Schema, TensorSpec
 
 from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.core.run_record import RunRecord, flatten
+from tiny_imagenet.core.streams import redact
 from tiny_imagenet.tracking.store import first_line, open_store
 from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
 
@@ -83,7 +84,9 @@ class TrackedRun:
         entity = DatasetEntity(name=self.record.dataset, digest=digest, source_type="tfrecord", source=str(records))
         tag = InputTag("mlflow.data.context", "training")
         self._try(lambda: self.client.log_inputs(self.run_id, [DatasetInput(entity, [tag])]))
-        self._try(lambda: self.client.log_batch(self.run_id, params=[Param(k, str(v)) for k, v in params.items()]))
+        self._try(
+            lambda: self.client.log_batch(self.run_id, params=[Param(k, redact(str(v))) for k, v in params.items()])
+        )
 
     def monitor_system(self) -> None:
         """Logs CPU, memory and GPU use until the end of the run."""
