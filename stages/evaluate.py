@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from tiny_imagenet.core.disk import require_writable
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
 from tiny_imagenet.core.params import load_params
@@ -21,7 +22,9 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))
 def main(name: str) -> None:
     """Scores a saved model of params.yaml."""
     params = load_params()
-    evaluate(params, params.model(name), Path("models") / name, Path("metrics") / name)
+    settings, models, metrics = params.model(name), Path("models") / name, Path("metrics") / name
+    require_writable(models, metrics, SUMMARIES)
+    evaluate(params, settings, models, metrics)
 
 
 def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Path) -> None:

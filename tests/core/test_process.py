@@ -40,7 +40,24 @@ def test_a_full_disk_is_one_line_for_any_file(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", line)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), PermissionError(errno.EACCES, "denied", "x")])
+@pytest.mark.parametrize(
+    ("number", "todo"),
+    [
+        (errno.EACCES, "check its owner and permissions"),
+        (errno.EROFS, "check its owner and permissions"),
+        (errno.ENAMETOOLONG, "rename, move or remove it"),
+        (errno.ENOTDIR, "rename, move or remove it"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(capfd: pytest.CaptureFixture[str], number: int, todo: str) -> None:
+    with pytest.raises(SystemExit) as ended, stage_process("report"):
+        raise OSError(number, os.strerror(number), "reports/table.md")
+    assert ended.value.code == 1
+    line = f"error: report: reports/table.md: cannot be used: {os.strerror(number)}; {todo}\n"
+    assert capfd.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), FileNotFoundError(errno.ENOENT, "missing", "x"), OSError("x")])
 def test_an_unexpected_error_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)), stage_process("train"):
         raise error
@@ -86,7 +103,10 @@ with process.stage_process("train"):
 
 @pytest.mark.parametrize(
     ("variables", "out", "err"),
-    [({"DVC_STAGE": "train@vgg"}, "", "train@vgg: stopping, since dvc (process {pid}) has ended\n"), ({}, "finished\n", "")],
+    [
+        ({"DVC_STAGE": "train@vgg"}, "", "train@vgg: stopping, since dvc (process {pid}) has ended\n"),
+        ({}, "finished\n", ""),
+    ],
 )
 def test_a_stage_ends_with_its_parent_if_that_is_dvc(variables: dict[str, str], out: str, err: str) -> None:
     """Started by hand, it goes on: its shell may end, as at log-out or after `nohup ... &`."""

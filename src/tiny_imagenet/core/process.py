@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tiny_imagenet.core.disk import full_disk_errors
+from tiny_imagenet.core.disk import file_errors
 from tiny_imagenet.core.errors import PipelineError
 from tiny_imagenet.core.streams import protect_streams
 
@@ -46,7 +46,7 @@ def exit_with_one_line(name: str) -> Iterator[None]:
     """
     protect_streams()
     try:
-        with full_disk_errors():
+        with file_errors():
             yield
     except KeyboardInterrupt:
         line, status = f"{name}: interrupted", 128 + signal.SIGINT

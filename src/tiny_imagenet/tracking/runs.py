@@ -23,7 +23,8 @@ from mlflow.types import Schema, TensorSpec
 from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.core.run_record import RunRecord, flatten
 from tiny_imagenet.core.streams import redact
-from tiny_imagenet.tracking.store import first_line, open_store
+from tiny_imagenet.tracking.store import open_store
+from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
 
 Row = Mapping[str, float]
