@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tiny_imagenet.core.disk import require_writable
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, sha256_of, write_csv, write_json
 from tiny_imagenet.core.params import load_params
@@ -22,7 +23,9 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))
 def main(name: str) -> None:
     """Scores a saved model of params.yaml."""
     params = load_params()
-    evaluate(params, params.model(name), Path("models") / name, Path("metrics") / name)
+    settings, models, metrics = params.model(name), Path("models") / name, Path("metrics") / name
+    require_writable(models, metrics, SUMMARIES)
+    evaluate(params, settings, models, metrics)
 
 
 def evaluate(params: Params, settings: ModelSettings, models: Path, metrics: Path) -> None:

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 from tiny_imagenet.archive.zip_archive import Archive
+from tiny_imagenet.core.disk import require_writable
 from tiny_imagenet.core.files import atomic_directory, write_json
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.core.process import stage_process
@@ -26,6 +27,7 @@ def main() -> None:
     started = time.monotonic()
     params = load_params()
     settings = params.preprocess
+    require_writable(RECORDS.parent, REPORT.parent)
     with Archive(ARCHIVE) as archive:
         dataset = load_dataset(archive)
         first = dataset.splits["train"][0].name

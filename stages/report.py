@@ -6,6 +6,7 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from tiny_imagenet.core.disk import require_writable
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.core.process import stage_process
 from tiny_imagenet.dataset.manifest import load_manifest
@@ -32,6 +33,7 @@ ROOT = Path(os.environ.get("DVC_ROOT", "."))
 def main() -> None:
     """Reads the results of the other stages, and writes the whole report or nothing."""
     params, manifest = load_params(), load_manifest(RECORDS)
+    require_writable(REPORTS, REPORTS / "figures")
     published = publish(params.published, manifest)
     results = with_times([load_result(m, METRICS / m, published.get(m)) for m in params.models], manifest.dataset)
     predictions = {m: load_predictions(m, METRICS / m / "predictions.npz") for m in params.models}

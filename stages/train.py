@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tiny_imagenet.core.disk import require_writable
 from tiny_imagenet.core.files import sha256_of
 from tiny_imagenet.core.params import load_params
 from tiny_imagenet.core.process import StopRequest, stage_process
@@ -46,6 +47,8 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
     device, data = devices.device_name(strategy), sha256_of(RECORDS / MANIFEST)
     record = RunRecord(**settings.model_dump(), device=device, versions=versions(), data_sha256=data)
     folders = Folders(RECORDS, ROOT / ".cache", ROOT / ".checkpoints")
+    if cluster.is_chief(strategy):
+        require_writable(MODELS / name, METRICS / name, folders.checkpoints)
     options = LoopOptions(params.evaluation.batch_size, training.checkpoint_seconds, training.memory_gb * 1e9)
     with cluster.watch(strategy):
         trainer = build_trainer(record, strategy, folders, params.evaluation.split, options)

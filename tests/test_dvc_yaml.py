@@ -1,5 +1,6 @@
 """dvc.yaml against the code: a stage depends on the packages that its script imports, and on no single module."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,24 @@ def test_a_model_is_named_only_where_it_is_released():
     text = stages + artifacts.partition("\nplots:")[2]
     models = {address.partition("@")[2] for address in STAGES if "@" in address}
     assert not [name for name in models if f"/{name}/" in text]
+
+
+@pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])  # DVC runs a stage by $SHELL
+@pytest.mark.parametrize("root", ["main checkout", "100% what"])
+def test_a_stage_takes_the_python_of_the_checkout_or_else_of_the_path(shell, root, tmp_path):
+    """`dvc` may be started by cron or an editor, without the environment activated."""
+    if not Path(shell).exists():
+        pytest.skip(f"there is no {shell}")
+    for place, word in ((tmp_path / root / ".venv", "environment"), (tmp_path / "other", "other")):
+        (place / "bin").mkdir(parents=True)
+        (place / "bin" / "python").write_text(f'#!/bin/sh\necho {word} "$PYTHONPATH" "$@"\n')
+        (place / "bin" / "python").chmod(0o755)
+    variables = {"PATH": f"{tmp_path / 'other' / 'bin'}:/usr/bin:/bin"}
+    command = [shell, "-c", STAGES["train@vgg"].cmd]
+    for checkout, word in ((tmp_path / root, "environment"), (tmp_path, "other")):
+        environment = variables | {"DVC_ROOT": str(checkout)}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{word} src stages/train.py vgg\n"
 
 
 def test_sizes():

@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
+from ruamel.yaml import YAML
 from tests.support.tiny_records import REPOSITORY, run_stage, shrunk_params
 
 from tiny_imagenet.core.errors import InputError
@@ -110,6 +112,28 @@ def test_the_repositorys_file_is_valid(load: Callable[[str], Params]) -> None:
         ("      mixup: 0.0", "      mixup: -0.1", "mixup: got -0.1; .*greater than or equal to 0"),
         ("  vgg:", "  ../x:", r"got '\.\./x'; .*match pattern"),
         ("  vgg:", '  "vgg\\n":', "match pattern"),
+        ("  vgg:", "  lr.2:", r"models.lr.2: got 'lr.2'; .*match pattern"),  # DVC takes a dot for the end of a key
+        ("  vgg:", "  my net:", "got 'my net'; .*match pattern"),
+        ("  vgg:", '  "12":', "got '12'; .*match pattern"),
+        ("  vgg:", "  1e3:", "got 1000.0; .*string"),
+        ("  vgg:", "  Yes:", "got 'Yes'; is another type than text in YAML"),
+        ("  vgg:", "  y:", "got 'y'; is another type than text in YAML"),
+        ("  vgg:", f"  {'v' * 300}:", f"models.{'v' * 120}...: got .*; string should have at most 100 characters"),
+        ("  minutes:", "  minutes.2:", "recipes.minutes.2: got 'minutes.2'; .*match pattern"),
+        ("  digits:", "  pets.v1.2:", "datasets.pets.v1.2: got 'pets.v1.2'; .*match pattern"),
+        ("batch_size: null", f"batch_size: 1{'0' * 20}", f"batch_size: got 1{'0' * 20}; .*or equal to 1048576"),
+        ("  batch_size: 500", f"  batch_size: {2**63}", "evaluation.batch_size: got .*or equal to 1048576"),
+        ("  calibration_bins: 15", "  calibration_bins: 1000000000000", "bins: got 1000000000000; .*or equal to 10000"),
+        ("  shard_images: 8192", "  shard_images: 10000000000", "shard_images: got .*or equal to 1000000000"),
+        ("  holdout_per_class: 0", f"  holdout_per_class: {2**64}", "holdout_per_class: got .*or equal to"),
+        ("  workers: null", "  workers: 100000", "workers: got 100000; .*or equal to 1024"),
+        ("  memory_gb: 8", "  memory_gb: 1e300", r"memory_gb: got 1e\+300; .*or equal to 1000000"),
+        ("  memory_gb: 8", "  memory_gb: 1e400", "memory_gb: got inf; .*finite"),
+        ("epochs: null", "epochs: 100001", "epochs: got 100001; .*or equal to 100000"),
+        ("      shift_pixels: 0", "      shift_pixels: 5000", "shift_pixels: got 5000; .*or equal to 4096"),
+        ("lr: null", "lr: 1e39", r"lr: got 1e\+39; .*or equal to"),  # float32 has no such number
+        ("      flip: random", "      flip: off", "flip: got 'off'"),
+        ("seed: 1", "seed: 12:30", "seed: got '12:30'; .*integer"),
         ("  vgg:", "  vgg: null\n  more:", "models.vgg: got None; .*dictionary"),
         ("    architecture: vgg", "    architecture: vgh", "models.vgg.architecture: no .* 'vgh'; did you mean 'vgg'"),
         ("    architecture: vgg", "    architecture: ../vgg", r"architecture: no architecture '\.\./vgg'"),
@@ -158,6 +182,17 @@ def test_a_python_object_is_an_error_and_is_not_constructed(load: Callable[[str]
 def test_a_file_that_is_no_mapping_is_an_error(load: Callable[[str], Params], text: str) -> None:
     with pytest.raises(InputError, match=r"params\.yaml: is not a mapping"):
         load(text)
+
+
+def test_words_are_read_as_dvc_writes_them(load: Callable[[str], Params]) -> None:
+    """DVC writes YAML 1.2, where these are texts: no boolean, and no number of base 60."""
+    words = ["yes", "no", "on", "off", "y", "12:30", "1_000:00"]
+    file = io.StringIO()
+    YAML().dump(words, file)  # the library that `dvc exp run -S` writes params.yaml with
+    assert "'" not in file.getvalue()
+    old = "[grasshopper, sports car, Yorkshire terrier]"
+    text = replaced(f"  examples: {old}", "  examples:\n" + file.getvalue().replace("- ", "    - "))
+    assert load(text).report.examples == words
 
 
 def test_an_unreadable_file_is_named(tmp_path: Path) -> None:

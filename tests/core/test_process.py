@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tiny_imagenet.core import process as process_handling
@@ -41,7 +40,24 @@ def test_a_full_disk_is_one_line_for_any_file(capfd: pytest.CaptureFixture[str])
     assert capfd.readouterr() == ("", line)
 
 
-@pytest.mark.parametrize("error", [ZeroDivisionError(), PermissionError(errno.EACCES, "denied", "x")])
+@pytest.mark.parametrize(
+    ("number", "todo"),
+    [
+        (errno.EACCES, "check its owner and permissions"),
+        (errno.EROFS, "check its owner and permissions"),
+        (errno.ENAMETOOLONG, "rename, move or remove it"),
+        (errno.ENOTDIR, "rename, move or remove it"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_one_line(capfd: pytest.CaptureFixture[str], number: int, todo: str) -> None:
+    with pytest.raises(SystemExit) as ended, stage_process("report"):
+        raise OSError(number, os.strerror(number), "reports/table.md")
+    assert ended.value.code == 1
+    line = f"error: report: reports/table.md: cannot be used: {os.strerror(number)}; {todo}\n"
+    assert capfd.readouterr() == ("", line)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError(), FileNotFoundError(errno.ENOENT, "missing", "x"), OSError("x")])
 def test_an_unexpected_error_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)), stage_process("train"):
         raise error
@@ -65,22 +81,40 @@ def test_a_second_ctrl_c_raises_at_once() -> None:
     assert stop()
 
 
-def test_a_stage_ends_when_the_process_that_started_it_is_killed() -> None:
-    stage = (
-        "import time\n"
-        "from tiny_imagenet.core.process import stage_process\n"
-        "with stage_process('train'):\n"
-        "    print('started', flush=True)\n"
-        "    time.sleep(60)\n"
-    )
-    begin = f"subprocess.Popen([sys.executable, '-c', {stage!r}])"
-    parent = f"import subprocess, sys; print({begin}.pid, flush=True); input()"
-    environment = os.environ | {"PYTHONPATH": str(Path(process_handling.__file__).parents[2])}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+@pytest.mark.usefixtures("signals")
+def test_a_hangup_that_nohup_ignores_stays_ignored() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = StopRequest()
+    os.kill(os.getpid(), signal.SIGHUP)
+    assert not stop()
+
+
+STAGE = """
+import sys, time
+from tiny_imagenet.core import process
+process.PARENT_CHECK_SECONDS = 0.05
+with process.stage_process("train"):
+    print("started", flush=True)
+    sys.stdin.readline()
+    time.sleep(1)
+    print("finished", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("variables", "out", "err"),
+    [
+        ({"DVC_STAGE": "train@vgg"}, "", "train@vgg: stopping, since dvc (process {pid}) has ended\n"),
+        ({}, "finished\n", ""),
+    ],
+)
+def test_a_stage_ends_with_its_parent_if_that_is_dvc(variables: dict[str, str], out: str, err: str) -> None:
+    """Started by hand, it goes on: its shell may end, as at log-out or after `nohup ... &`."""
+    parent = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STAGE!r}]); input()"
+    environment = os.environ | variables | {"PYTHONPATH": str(Path(process_handling.__file__).parents[2])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-c", parent], env=environment, text=True, **pipes) as process:
         assert process.stdout is not None
-        child = psutil.Process(int(process.stdout.readline()))
         assert process.stdout.readline() == "started\n"
         process.kill()
-        psutil.wait_procs([child], timeout=30)
-        assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
+        assert process.communicate("go on\n", timeout=60) == (out, err.format(pid=process.pid))  # until the stage ends

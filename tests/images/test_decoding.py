@@ -1,3 +1,4 @@
+import dataclasses
 import errno
 import io
 import os
@@ -8,13 +9,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from PIL import Image
-from tests.support.tiny_records import write_records
+from tests.support.tiny_records import example, write_records
 
 from tiny_imagenet.core.errors import InputError, PipelineError
-from tiny_imagenet.dataset.manifest import Manifest
+from tiny_imagenet.dataset.classes import NO_LABEL
+from tiny_imagenet.dataset.manifest import Manifest, Split
 from tiny_imagenet.images import decoding
 from tiny_imagenet.images.decoding import DIGEST_BYTES, DecodedSplit, load_images, share_with_tensorflow
 from tiny_imagenet.images.reader import iterate_examples
+from tiny_imagenet.records.writer import write_shard
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,13 @@ def test_the_pixels_equal_those_of_pillow(records: tuple[Path, Manifest], tmp_pa
         assert (found.images.shape, found.images.dtype) == ((count, 16, 16, 3), np.uint8)
         assert (found.labels.shape, found.labels.dtype) == ((count,), np.int32)
         modes = set()
-        for pixels, label, example in zip(
+        for pixels, label, features in zip(
             found.images, found.labels, iterate_examples(folder, manifest, split), strict=True
         ):
-            image = Image.open(io.BytesIO(example["image/encoded"]))
+            image = Image.open(io.BytesIO(features["image/encoded"]))
             modes.add(image.mode)
             assert np.array_equal(pixels, np.asarray(image.convert("RGB")))
-            assert label == example["image/class/label"]
+            assert label == features["image/class/label"]
         assert modes == {"RGB", "L"}
 
 
@@ -135,6 +138,36 @@ def test_a_failure_leaves_no_partial_cache(
     with pytest.raises(PipelineError, match=r"\.decoded: needs 20,072 bytes.*free some space"):
         load_images(*records, "train", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [".lock"]
+
+
+def with_label(folder: Path, split: str, label: int) -> Manifest:
+    """Writes records in which the last image of a split's second shard has a label; the manifest matches the files."""
+    manifest = write_records(folder)
+    shards = [
+        write_shard(
+            folder / f"{split}-0000{i}-of-00002.tfrecord",
+            [example(2 * i, 0), example(2 * i + 1, 0) | {"image/class/label": i * label}],
+        )
+        for i in range(2)
+    ]
+    return dataclasses.replace(manifest, splits=manifest.splits | {split: Split.of(shards)})
+
+
+@pytest.mark.parametrize(
+    ("split", "label"), [("train", -1), ("val", 3), ("train", 2**40), ("val", -(2**63)), ("test", -2), ("test", 3)]
+)
+def test_a_label_that_is_no_class_is_refused(tmp_path: Path, split: str, label: int) -> None:
+    manifest = with_label(tmp_path / "records", split, label)
+    message = rf"{split}-00001-of-00002\.tfrecord: has an image of label {label}, and there are 3 classes, from 0; "
+    with pytest.raises(InputError, match=message):
+        load_images(tmp_path / "records", manifest, split, tmp_path / "cache")
+    assert [path.name for path in (tmp_path / "cache").iterdir()] == [".lock"]
+
+
+def test_a_test_image_may_have_no_label(tmp_path: Path) -> None:
+    manifest = with_label(tmp_path / "records", "test", NO_LABEL)
+    found = load_images(tmp_path / "records", manifest, "test", tmp_path / "cache")
+    assert found.labels.tolist() == [0, 0, 0, NO_LABEL]
 
 
 def test_tensorflow_shares_the_memory_and_the_file_is_unchanged(records: tuple[Path, Manifest], tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.support.tiny_records import (
 )
 
 from tiny_imagenet.core.errors import InputError, PipelineError
-from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.core.files import sha256_of, write_json
 from tiny_imagenet.tracking.runs import TrackedRun
 from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS
 
@@ -133,9 +133,15 @@ def test_the_mlflow_run_of_a_training(trained: Path) -> None:
 
 
 def test_equal_trainings_in_two_folders_give_equal_files(tmp_path: Path, empty_store: Path) -> None:
+    """The user's settings of Keras change nothing."""
     folders = [write_project(tmp_path / name, empty_store) for name in ("first", "second")]
-    for hash_seed, folder in enumerate(folders):
-        status, _, err = run_stage(folder, "train", "tiny", PYTHONHASHSEED=str(hash_seed))
+    settings = {"floatx": "float16", "epsilon": 0.01, "image_data_format": "channels_first", "backend": "torch"}
+    write_json(tmp_path / "keras" / "keras.json", settings)
+    keras_variables = {"KERAS_HOME": str(tmp_path / "keras"), "KERAS_BACKEND": "jax"}
+    for folder, variables in zip(
+        folders, ({"PYTHONHASHSEED": "0"}, {"PYTHONHASHSEED": "1"} | keras_variables), strict=True
+    ):
+        status, _, err = run_stage(folder, "train", "tiny", **variables)
         assert status == 0, err
     for name in OUTPUTS:
         first, second = (folder / name for folder in folders)

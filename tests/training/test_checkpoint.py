@@ -209,3 +209,47 @@ def test_keys_cover_the_code_that_can_change_a_result(
     changed_key, changed_digest = digests(tmp_path)
     assert (changed_key != key, changed_digest != digest) == (changes_key, changes_digest)
     assert digest == code_digest()
+
+
+TRAINING = """
+import sys
+from pathlib import Path
+from tiny_imagenet.training.checkpoint import CheckpointStore
+
+store = CheckpointStore(Path(sys.argv[1]))
+found = store.load()
+print(found and found[1], store.directory.name, flush=True)
+sys.stdin.readline()
+store.save({}, {"step": 7})
+store.remove()
+"""
+
+
+def test_two_processes_with_equal_inputs_both_end_well(tmp_path: Path) -> None:
+    """Each has its own checkpoints: neither removes those of the other."""
+    folder = tmp_path / "vgg-0123"
+    store = CheckpointStore(folder)
+    assert store.load() is None
+    store.save({}, {"step": 1})
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "src")}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", TRAINING, str(folder)], env=environment, text=True, **pipes) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "None vgg-0123-2\n"
+        store.save({}, {"step": 2})
+        _, err = other.communicate("go on\n", timeout=60)
+    assert other.returncode == 0, err
+    assert "vgg-0123: another process trains the same; " in err
+    assert {path.name for path in tmp_path.iterdir()} == {".vgg-0123.lock", "vgg-0123"}
+    found = store.load()
+    assert found is not None
+    assert found[1] == {"step": 2}
+    store.remove()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_training_that_ends_before_its_first_checkpoint_leaves_nothing(tmp_path: Path) -> None:
+    store = CheckpointStore(tmp_path / "checkpoints" / "vgg")
+    assert store.load() is None
+    del store
+    assert not list((tmp_path / "checkpoints").iterdir())

@@ -93,6 +93,8 @@ def test_the_precision_is_that_of_the_layers_and_of_no_other_model(folders: Fold
     [
         ({"arguments": {"filter": 4}}, r"models\.tiny: simple_cnn cannot be built \(.*filter.*correct its `arguments`"),
         ({"arguments": {"filters": -1}}, r"models\.tiny: simple_cnn cannot be built"),
+        ({"arguments": {"filters": 10**12}}, r"models\.tiny: simple_cnn cannot be built \(.*correct its `arguments`"),
+        ({"arguments": {"filters": 10**20}}, r"models\.tiny: simple_cnn cannot be built \(.*correct its `arguments`"),
         ({"batch_size": 27}, "batch_size: 27 is more than the 26 images"),
         ({"eval_split": "holdout"}, "manifest.json: no split 'holdout'"),
         (

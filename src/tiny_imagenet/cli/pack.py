@@ -12,13 +12,13 @@ from tiny_imagenet.cli.pack_archive import write_archive
 from tiny_imagenet.cli.picture_splits import find_splits
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.core.schema import MAX_NAME_LENGTH, is_name
 from tiny_imagenet.dataset.text import printable
 
 HELP = "make a dataset for the pipeline from a folder that holds a folder of pictures for each class"
 EPILOG = (
     "Pictures may have any size and most formats. Each is turned upright, cropped to its central square and resized."
 )
-YAML_WORDS = ("null", "true", "false", "yes", "no", "on", "off", "y", "n")  # in YAML 1.1 or 1.2
 MAX_SIZE = 2048  # pixels; the limit of the stage preprocess
 USAGE = """Add to `datasets:` in params.yaml
 
@@ -66,6 +66,6 @@ def _count(pictures: Pictures) -> int:
 
 
 def _dataset_name(out: Path) -> str:
-    """Returns the archive's name as a dataset's name in params.yaml, which DVC and YAML read as one word."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", out.stem)
-    return name if name[:1].isalpha() and name.lower() not in YAML_WORDS else f"dataset-{name}"
+    """Returns the archive's name as a dataset's name that params.yaml accepts."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", out.stem)[: MAX_NAME_LENGTH - len("dataset-")]
+    return name if is_name(name) else f"dataset-{name}"

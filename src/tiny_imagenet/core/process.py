@@ -10,35 +10,43 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from tiny_imagenet.core.disk import full_disk_errors
+from tiny_imagenet.core.disk import file_errors
 from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.streams import protect_streams
 
 PARENT_CHECK_SECONDS = 2.0
+STARTED_BY_DVC = "DVC_STAGE"  # variable that DVC sets for a stage's process: its name
 
 
 @contextmanager
 def stage_process(stage: str) -> Iterator[None]:
-    """Runs the body of a stage; sends itself SIGTERM once its parent has ended, so a killed `dvc` leaves no stage."""
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
+    """Runs the body of a stage. Sends itself SIGTERM once the `dvc` that started it has ended: a kill ends both.
+
+    A stage that was started by hand has another parent, which may end: a shell at log-out, or one that `nohup` left.
+    """
+    if STARTED_BY_DVC in os.environ:
+        threading.Thread(target=_end_with_dvc, args=(os.getppid(),), daemon=True).start()
     with exit_with_one_line(stage):
         yield
 
 
 @contextmanager
 def command_process(command: str) -> Iterator[None]:
-    """Runs the body of a command: a closed pipe (`| head`) ends it silently, and any file name can be printed."""
+    """Runs the body of a command: a closed pipe (`| head`) ends it silently."""
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     with exit_with_one_line(command):
         yield
 
 
 @contextmanager
 def exit_with_one_line(name: str) -> Iterator[None]:
-    """Turns a PipelineError, a full disk, a stop or Ctrl-C into one line on stderr and an exit code."""
+    """Turns a PipelineError, a file error, a stop or Ctrl-C into one line on stderr and an exit code.
+
+    Also protects both streams.
+    """
+    protect_streams()
     try:
-        with full_disk_errors():
+        with file_errors():
             yield
     except KeyboardInterrupt:
         line, status = f"{name}: interrupted", 128 + signal.SIGINT
@@ -52,9 +60,10 @@ def exit_with_one_line(name: str) -> Iterator[None]:
     sys.exit(status)
 
 
-def _end_with_parent(parent: int) -> None:
-    while os.getppid() == parent:
+def _end_with_dvc(dvc: int) -> None:
+    while os.getppid() == dvc:
         time.sleep(PARENT_CHECK_SECONDS)
+    print(f"{os.environ[STARTED_BY_DVC]}: stopping, since dvc (process {dvc}) has ended", file=sys.stderr, flush=True)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -77,11 +86,15 @@ class Stopped(Exception):
 
 
 class StopRequest:
-    """Records SIGTERM, SIGHUP and Ctrl-C, for a loop to save its state and stop; a second Ctrl-C raises at once."""
+    """Records SIGTERM, SIGHUP and Ctrl-C, for a loop to save its state and stop; a second Ctrl-C raises at once.
+
+    SIGHUP stays ignored if it is, as under `nohup`.
+    """
 
     def __init__(self) -> None:
         self.received = False
-        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+        hangup = [] if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else [signal.SIGHUP]
+        for number in (signal.SIGTERM, signal.SIGINT, *hangup):
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, _frame: object) -> None:

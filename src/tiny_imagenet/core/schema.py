@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -18,15 +20,40 @@ from pydantic import (
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.strict_yaml import REMOVED, nearest
 
+MAX_FLOAT = 1e30  # float32 holds it, and its sums
+NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]*$")  # what DVC can address: in `models.NAME.epochs`, a dot begins a key
+MAX_NAME_LENGTH = 100  # of a dataset, model or recipe: it is a part of file names
+# Words that YAML 1.1 or 1.2 reads as another type than text.
+YAML_WORDS = {"null", "true", "false", "yes", "no", "on", "off", "y", "n", "nan", "inf"}
+
+
+def is_name(text: str) -> bool:
+    """Returns whether a text can be the name of a dataset, model or recipe."""
+    return bool(NAME.fullmatch(text)) and len(text) <= MAX_NAME_LENGTH and text.lower() not in YAML_WORDS
+
+
+def _no_yaml_word(name: str) -> str:
+    if name.lower() in YAML_WORDS:
+        raise ValueError("is another type than text in YAML: choose another name")
+    return name
+
+
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
-Count = Annotated[Int, Field(ge=1)]
+Count = Annotated[Int, Field(ge=1, le=10**9)]
+Epochs = Annotated[Int, Field(ge=1, le=100_000)]
+BatchSize = Annotated[Int, Field(ge=1, le=2**20)]
+Pixels = Annotated[Int, Field(ge=0, le=4096)]
 Fraction = Annotated[Float, Field(ge=0, lt=1)]
 Share = Annotated[Float, Field(ge=0, le=1)]
-NonNegative = Annotated[Float, Field(ge=0)]
-Positive = Annotated[Float, Field(gt=0)]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+NonNegative = Annotated[Float, Field(ge=0, le=MAX_FLOAT)]
+Positive = Annotated[Float, Field(gt=0, le=MAX_FLOAT)]
+Name = Annotated[
+    str,
+    Field(pattern=NAME.pattern, max_length=MAX_NAME_LENGTH),
+    AfterValidator(_no_yaml_word),
+]
 Seed = Annotated[Int, Field(ge=0, lt=2**31)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Device = Literal["auto", "cpu", "gpu"]
@@ -44,7 +71,7 @@ class Dataset(Record):
 
     builtin: Literal["digits"] | None = None
     url: str | None = None
-    size_bytes: Count | None = None
+    size_bytes: Annotated[Int, Field(ge=1, lt=2**53)] | None = None
     sha256: Sha256 | None = None
     content_sha256: Sha256 | None = None
 
@@ -60,15 +87,15 @@ class Preprocess(Record):
 
     seed: Seed
     shard_images: Count
-    holdout_per_class: Annotated[Int, Field(ge=0)]
-    workers: Count | None
+    holdout_per_class: Annotated[Int, Field(ge=0, le=10**9)]
+    workers: Annotated[Int, Field(ge=1, le=1024)] | None
 
 
 class Training(Record):
     """The settings that hold for all models."""
 
-    checkpoint_seconds: Positive
-    memory_gb: Positive
+    checkpoint_seconds: Annotated[Positive, Field(le=10**9)]
+    memory_gb: Annotated[Positive, Field(le=10**6)]
     deterministic: Flag
 
 
@@ -118,7 +145,7 @@ class Augmentation(Record):
 
     rotation_degrees: Annotated[Float, Field(ge=0, le=180)] = 0.0
     shift_fraction: Share = 0.0
-    shift_pixels: Annotated[Int, Field(ge=0)] = 0
+    shift_pixels: Pixels = 0
     brightness: tuple[NonNegative, NonNegative] = (1.0, 1.0)
     rescale_max: Flag = False
     flip: Literal["none", "random", "alternating"] = "none"
@@ -145,7 +172,7 @@ class ProgressiveResizing(Record):
     initial_scale: Annotated[Float, Field(gt=0, le=1)]
     delay_fraction: Share
     finetune_fraction: Share
-    size_increment: Count
+    size_increment: Annotated[Pixels, Field(ge=1)]
 
     @model_validator(mode="after")
     def _within_training(self) -> ProgressiveResizing:
@@ -159,8 +186,8 @@ class Recipe(Record):
 
     optimizer: Literal["sgd", "nesterov", "adamw", "muon"]
     lr: Positive
-    epochs: Count
-    batch_size: Count
+    epochs: Epochs
+    batch_size: BatchSize
     momentum: Fraction = 0.0
     schedule: Literal["constant", "one_cycle", "warmup_cosine"] = "constant"
     warmup_fraction: Fraction = 0.0
@@ -170,7 +197,7 @@ class Recipe(Record):
     dropout: Fraction = 0.0
     label_smoothing: Fraction = 0.0
     progressive_resizing: ProgressiveResizing | None = None
-    frozen_epochs: Annotated[Int, Field(ge=0)] = 0
+    frozen_epochs: Annotated[Int, Field(ge=0, le=100_000)] = 0
     flip_tta: Flag = False
     precision: Literal["float32", "tf32", "mixed_bfloat16"] = "float32"
     xla: Flag = False
@@ -188,7 +215,7 @@ class ModelSettings(Recipe):
     architecture: Name
     arguments: dict[str, JsonValue]
     recipe: Name
-    recipe_epochs: Count
+    recipe_epochs: Epochs
     dataset: str
     seed: Seed
     debug: Debug | None = None
@@ -213,8 +240,8 @@ class Evaluation(Record):
     """The settings of the stage evaluate."""
 
     split: Literal["val", "holdout"]
-    batch_size: Count
-    calibration_bins: Count
+    batch_size: BatchSize
+    calibration_bins: Annotated[Int, Field(ge=1, le=10_000)]
 
 
 class Report(Record):
@@ -230,7 +257,7 @@ class Published(Record):
     `curve` is the top-1 accuracy on val by epoch, read off a published plot.
     """
 
-    epochs: Count
+    epochs: Epochs
     loss: NonNegative
     top_1_accuracy: Share
     top_5_accuracy: Share
@@ -245,8 +272,8 @@ class File(Record):
     device: Device
     strategy: Strategy
     lr: Positive | None
-    epochs: Count | None
-    batch_size: Count | None
+    epochs: Epochs | None
+    batch_size: BatchSize | None
     debug: Debug = Debug()
     datasets: dict[Name, Dataset]
     preprocess: Preprocess

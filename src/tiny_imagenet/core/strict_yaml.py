@@ -15,6 +15,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from tiny_imagenet.core.errors import InputError
 
 UNKNOWN_KEY, OWN_ERROR = "extra_forbidden", "value_error"  # pydantic's types of errors
+MAX_SHOWN = 120  # characters of a value in an error
 RENAMED = {  # keys of earlier versions of params.yaml
     "warmup": "warmup_fraction",
     "flip_averaging": "flip_tta",
@@ -70,7 +71,7 @@ def parse_json(kind: type[T], content: bytes, where: object, todo: str) -> T:
 
 def _as_input_error(kind: Any, error: ValidationError, where: str) -> InputError:
     problem = min(error.errors(), key=lambda found: found["type"] != UNKNOWN_KEY)
-    loc = [str(part) for part in problem["loc"]]
+    loc = [_shortened(str(part)) for part in problem["loc"] if part != "[key]"]
     key = f"{where}: {'.'.join(loc)}" if loc else where
     if problem["type"] == UNKNOWN_KEY:
         known = _keys(kind, loc[:-1])
@@ -83,7 +84,11 @@ def _as_input_error(kind: Any, error: ValidationError, where: str) -> InputError
         return InputError(key, "is missing", "add it")
     message = str(problem["ctx"]["error"]) if problem["type"] == OWN_ERROR else problem["msg"]
     todo, shown = message[0].lower() + message[1:], problem["input"]
-    return InputError(key, f"got {shown!r}" if not isinstance(shown, dict) else "invalid", todo)
+    return InputError(key, f"got {_shortened(repr(shown))}" if not isinstance(shown, dict) else "invalid", todo)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def _keys(kind: Any, loc: list[str]) -> list[str]:

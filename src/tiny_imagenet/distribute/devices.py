@@ -1,4 +1,8 @@
-"""The devices that TensorFlow computes on. To be imported before TensorFlow: it sets environment variables for it."""
+"""The devices that TensorFlow computes on.
+
+To be imported before TensorFlow and Keras: it sets environment variables for them, and keeps the user's settings of
+Keras from changing the numbers.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,16 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 if "TF_CONFIG" in os.environ:  # after the loss of a worker, C++ code logs what the exception says
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
+from tiny_imagenet.core import keras_settings
 from tiny_imagenet.core.process import silence_stderr
 
-with silence_stderr():
+with silence_stderr(), keras_settings.default_settings():
+    import keras
     import tensorflow as tf
 
     tf.config.list_physical_devices()
+
+keras.src.backend.config._KERAS_DIR = keras_settings.home()  # where `weights: imagenet` is downloaded to
 
 from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.errors import InputError, PipelineError

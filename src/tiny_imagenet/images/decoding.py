@@ -13,9 +13,11 @@ import tensorflow as tf
 
 from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.disk import disk_errors
+from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.files import atomic_write, locked
+from tiny_imagenet.dataset.classes import NO_LABEL
 from tiny_imagenet.dataset.manifest import Manifest
-from tiny_imagenet.images.reader import read_split, verify_split
+from tiny_imagenet.images.reader import REWRITE, read_split, verify_split
 
 BLOCK_BYTES = 1 << 20  # hashed by one thread at a time
 DIGEST_BYTES = 32
@@ -42,7 +44,7 @@ def load_images(records: Path, manifest: Manifest, split: str, cache: Path) -> D
         cache: Folder of decoded images, kept for later runs.
 
     Raises:
-        InputError: A shard differs from the manifest.
+        InputError: A shard differs from the manifest, or has a label that is no class.
         PipelineError: The cache file cannot be written.
     """
     verify_split(records, manifest, split)
@@ -77,8 +79,26 @@ def _decode(records: Path, manifest: Manifest, split: str, path: Path) -> None:
     with path.open("wb") as file:
         for batch, batch_labels in read_split(records, manifest, split).map(decode, available_cpus()).batch(500):
             file.write(batch.numpy().data)
-            labels.append(batch_labels.numpy().astype(np.int32))
-        file.write(np.concatenate(labels).data)
+            labels.append(batch_labels.numpy())
+        found = np.concatenate(labels)
+        _check_labels(records, manifest, split, found)
+        file.write(found.astype(np.int32).data)
+
+
+def _check_labels(records: Path, manifest: Manifest, split: str, labels: np.ndarray) -> None:
+    """Checks that each label, int64, is one of the classes, or in the test split NO_LABEL.
+
+    Raises:
+        InputError: One is not; names its shard. The manifest has the digests of the shards, not their labels.
+    """
+    lowest = NO_LABEL if split == "test" else 0
+    wrong = np.flatnonzero((labels < lowest) | (labels >= manifest.num_classes))
+    if len(wrong):
+        shards = manifest.splits[split].shards
+        ends = np.cumsum([shard.num_images for shard in shards])
+        shard = shards[int(np.searchsorted(ends, wrong[0], side="right"))]
+        what = f"has an image of label {labels[wrong[0]]}, and there are {manifest.num_classes} classes, from 0"
+        raise InputError(records / shard.name, what, REWRITE)
 
 
 def _map(path: Path, shape: tuple[int, ...]) -> DecodedSplit:

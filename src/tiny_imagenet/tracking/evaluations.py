@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sqlite3
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,12 +12,14 @@ from mlflow.entities import Metric, RunTag
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from PIL import Image
+from sqlalchemy.exc import SQLAlchemyError
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.logged_models import find_logged_model
 from tiny_imagenet.tracking.runs import now_ms
-from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
+from tiny_imagenet.tracking.store import check_database, connect, store_path, store_uri
+from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import TRAIN_SECONDS, find_run
 from tiny_imagenet.tracking.views import write_views
 
@@ -102,12 +105,15 @@ def download_evaluation(root: Path, run_id: str, folder: Path) -> tuple[Path, st
     """
     uri = store_uri(root.resolve())
     todo = "name a run that was evaluated, and with --root the checkout whose store has it"
-    if uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file():
-        raise InputError(uri.removeprefix(SQLITE), "no such store", todo)  # the client would create one
+    database = store_path(uri)
+    if database and not database.is_file():
+        raise InputError(database, "no such store", todo)  # the client would create one
     try:
+        if database:
+            check_database(database)
         client = MlflowClient(uri)
         path = client.download_artifacts(run_id, "evaluation", str(folder))
         data = client.get_run(run_id).data
         return Path(path), data.tags.get("dataset.sha256", ""), data.metrics.get(TRAIN_SECONDS)
-    except (MlflowException, OSError) as error:
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, OSError) as error:
         raise InputError(f"run {run_id}", f"no evaluation of it is in the store ({first_line(error)})", todo) from None

@@ -20,7 +20,8 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType, Array, Object, Property
 from PIL import Image
 
-from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
+from tiny_imagenet.tracking.store import connect, store_path, store_uri
+from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import find_run
 
 PACKAGE = Path(__file__).parents[1]
@@ -109,8 +110,8 @@ def describe_model(root: Path, experiment: str, model_sha256: str, card: str) ->
         model_sha256: Of the model's file.
         card: Markdown.
     """
-    uri = store_uri(root.resolve())
-    if not model_sha256 or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()):
+    database = store_path(store_uri(root.resolve()))
+    if not model_sha256 or (database and not database.is_file()):
         return
     try:
         client, experiment_id = connect(root.resolve(), experiment)

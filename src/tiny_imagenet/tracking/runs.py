@@ -18,8 +18,10 @@ from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
 from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.core.run_record import RunRecord, flatten
+from tiny_imagenet.core.streams import redact
 from tiny_imagenet.tracking.logged_models import DESCRIPTION, log_keras_file
-from tiny_imagenet.tracking.store import first_line, open_store
+from tiny_imagenet.tracking.store import open_store
+from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS, dataset_digest
 
 Row = Mapping[str, float]
@@ -131,7 +133,7 @@ class TrackedRun:
 
     def _params(self) -> dict[str, str]:
         params = flatten(self.record.model_dump(exclude={"data_sha256"}))
-        return {key: str(value) for key, value in params.items()}
+        return {key: redact(str(value)) for key, value in params.items()}
 
     def _try(self, call: Any) -> bool:
         try:

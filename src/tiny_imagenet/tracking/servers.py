@@ -16,7 +16,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.tracking.store import first_line, store_uri
+from tiny_imagenet.tracking.store import check_database, reported_errors, store_path, store_uri
+from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.views import GROUPED, TRAINING, view_link, write_views
 
 HOST = "127.0.0.1"
@@ -30,11 +31,15 @@ def serve_ui(root: Path, port: int) -> int:
     """
     uri = store_uri(root.resolve())
     if uri.startswith(("http://", "https://")):
-        print(ui_links(uri, uri))
+        with reported_errors(root):
+            print(ui_links(uri, uri))
         return 0
     (root / "mlruns").mkdir(exist_ok=True)
     address = f"http://{HOST}:{port}"
-    links = ui_links(uri, address)
+    with reported_errors(root):
+        if path := store_path(uri):
+            check_database(path)
+        links = ui_links(uri, address)
     command = [
         "server",
         "--backend-store-uri",
@@ -60,7 +65,8 @@ def serve_model(root: Path, model: str, port: int) -> int:
         InputError: The store has no such model.
     """
     uri = store_uri(root.resolve())
-    _require_model(uri, model)
+    with reported_errors(root):
+        _require_model(uri, model)
     command = ["models", "serve", "--model-uri", model, "--env-manager", "local", "--workers", "1"]
     command += ["--host", HOST, "--port", str(port)]
     address = f"http://{HOST}:{port}"

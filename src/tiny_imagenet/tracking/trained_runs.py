@@ -9,7 +9,8 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
-from tiny_imagenet.tracking.store import SQLITE, connect, first_line, store_uri
+from tiny_imagenet.tracking.store import connect, store_path, store_uri
+from tiny_imagenet.tracking.store_errors import first_line
 
 MODEL_SHA256 = "model.sha256"  # tag of a run: of its model.keras
 TRAIN_SECONDS = "train_seconds"  # metric of a run: of all its steps, without validation
@@ -51,8 +52,8 @@ def train_seconds(root: Path, experiment: str, digests: Mapping[str, str]) -> di
     Returns:
         The seconds by model, without the models whose runs the store lacks.
     """
-    uri, digests = store_uri(root.resolve()), {model: digest for model, digest in digests.items() if digest}
-    if not digests or (uri.startswith(SQLITE) and not Path(uri.removeprefix(SQLITE)).is_file()):
+    database, digests = store_path(store_uri(root.resolve())), {m: digest for m, digest in digests.items() if digest}
+    if not digests or (database and not database.is_file()):
         return {}
     try:
         client, experiment_id = connect(root.resolve(), experiment)

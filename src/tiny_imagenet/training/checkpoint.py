@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
 import sys
+import weakref
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TextIO
 
 import numpy as np
 
@@ -30,11 +32,47 @@ class CheckpointStore:
 
     Args:
         directory: Created by the first save.
+
+    Attributes:
+        directory: Locked by this process from its first load or save. While another process trains the same (two
+            experiments with equal inputs), it is the next free one, `<directory>-2` and so on.
+        latest: The newest checkpoint.
+        previous: The one before it.
     """
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.latest, self.previous = directory / "checkpoint.npz", directory / "checkpoint.previous.npz"
+        self._unlock: Callable[[], object] | None = None
+
+    @property
+    def latest(self) -> Path:  # noqa: D102
+        return self.directory / "checkpoint.npz"
+
+    @property
+    def previous(self) -> Path:  # noqa: D102
+        return self.directory / "checkpoint.previous.npz"
+
+    def _claim(self) -> None:
+        """Locks the directory for this process, until it ends, or the next one that no other process has locked."""
+        first, number = self.directory, 1
+        while self._unlock is None:
+            path = self.directory.with_name(f".{self.directory.name}.lock")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = path.open("w")
+            try:
+                fcntl.lockf(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if (
+                    path.exists() and path.stat().st_ino == os.fstat(lock.fileno()).st_ino
+                ):  # not just removed by another
+                    self._unlock = weakref.finalize(self, _release, lock, path)  # also when the process ends
+                    break
+            except BlockingIOError:
+                number += 1
+                self.directory = first.with_name(f"{first.name}-{number}")
+            lock.close()
+        if number > 1:
+            what = f"another process trains the same; the checkpoints of this one are in {self.directory}"
+            print(f"{first.name}: {what}", file=sys.stderr)
 
     def save(self, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
         """Saves a checkpoint by an atomic rename: a kill at any moment leaves at least one that is complete.
@@ -48,6 +86,7 @@ class CheckpointStore:
         """
         temporary = self.directory / "checkpoint.tmp"
         with disk_errors(self.latest, sum(array.nbytes for array in arrays.values())):
+            self._claim()
             self.directory.mkdir(parents=True, exist_ok=True)
             try:
                 with temporary.open("wb") as file:
@@ -64,7 +103,13 @@ class CheckpointStore:
                 temporary.unlink(missing_ok=True)
 
     def load(self) -> tuple[Arrays, dict[str, Any]] | None:
-        """Returns the arrays and metadata of the newest complete checkpoint, or None; a damaged one is a warning."""
+        """Returns the arrays and metadata of the newest complete checkpoint, or None; a damaged one is a warning.
+
+        Raises:
+            PipelineError: The directory cannot be written.
+        """
+        with disk_errors(self.latest, 0):
+            self._claim()
         for path in (self.latest, self.previous):
             if not path.exists():
                 continue
@@ -77,8 +122,15 @@ class CheckpointStore:
         return None
 
     def remove(self) -> None:
-        """Removes the checkpoints of a finished training."""
+        """Removes the checkpoints of a finished training, and unlocks their directory."""
         shutil.rmtree(self.directory, ignore_errors=True)
+        if self._unlock:
+            self._unlock()
+
+
+def _release(lock: TextIO, path: Path) -> None:
+    path.unlink(missing_ok=True)
+    lock.close()
 
 
 def _read(file: BinaryIO) -> tuple[Arrays, dict[str, Any]]:

@@ -88,8 +88,10 @@ def _build_model(settings: ModelSettings, manifest: Manifest) -> keras.Model:
             seed=settings.seed,
             **settings.arguments,
         )
-    except (TypeError, ValueError) as error:
-        what = f"{settings.architecture} cannot be built ({str(error).strip().splitlines()[0]})"
+    except (TypeError, ValueError, OverflowError, MemoryError, tf.errors.ResourceExhaustedError) as error:
+        what = (
+            f"{settings.architecture} cannot be built ({(str(error).strip() or type(error).__name__).splitlines()[0]})"
+        )
         raise InputError(f"models.{settings.model}", what, "correct its `arguments`") from None
 
 
