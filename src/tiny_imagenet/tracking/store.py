@@ -72,13 +72,13 @@ def open_store(root: Path, experiment: str) -> Iterator[tuple[MlflowClient, str]
     root = root.resolve()
     with reported_errors(root):
         opened = connect(root, experiment)
-    with reported_errors(root, MlflowException, SQLAlchemyError):
+    with reported_errors(root, (MlflowException, SQLAlchemyError)):
         yield opened
 
 
 @contextmanager
-def reported_errors(root: Path, *kinds: type[Exception]) -> Iterator[None]:
-    """Turns errors of the store into one line; without kinds all: MLflow, drivers and requests each have their own.
+def reported_errors(root: Path, kinds: tuple[type[Exception], ...] = (Exception,)) -> Iterator[None]:
+    """Turns errors of the store into one line; by default all: MLflow, drivers and requests each have their own.
 
     Raises:
         PipelineError: The line, with advice for its cause.
@@ -87,7 +87,7 @@ def reported_errors(root: Path, *kinds: type[Exception]) -> Iterator[None]:
         yield
     except (InputError, PipelineError):
         raise
-    except kinds or Exception as error:
+    except kinds as error:
         uri = store_uri(root.resolve())
         raise store_error(uri, error, is_default=uri == _default_uri(root.resolve())) from None
 
