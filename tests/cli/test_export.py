@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tests.support.model_files import change_facts
+from tests.support.model_files import change_metadata
 from tests.support.tiny_archive import SIZE
 from tests.support.tiny_records import CLASSES, REPOSITORY
 
@@ -99,7 +99,7 @@ def test_a_format_whose_packages_are_missing_is_one_line(project: Path, run, mon
 
 @pytest.mark.parametrize("flip_tta", [True, False])
 def test_the_readme_mentions_flip_tta(project: Path, run, flip_tta: bool) -> None:
-    change_facts(project / "models" / "tiny" / "model.keras", flip_tta=flip_tta)
+    change_metadata(project / "models" / "tiny" / "model.keras", flip_tta=flip_tta)
     out = run("export", "tiny", "--root", project, "--format", "keras").out
     paragraph = out.partition("# tiny\n\n")[2].partition("\n\n")[0].splitlines()
     assert len(paragraph) == 3 + flip_tta

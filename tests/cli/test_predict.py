@@ -12,7 +12,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageOps
 import pytest
-from tests.support.model_files import change_facts
+from tests.support.model_files import change_metadata
 from tests.support.tiny_archive import WNIDS
 from tests.support.tiny_records import CLASSES, REPOSITORY
 
@@ -140,7 +140,7 @@ def test_the_default_model_is_the_most_accurate(trained, pictures, predict, tmp_
 
 def test_flip_tta_is_applied_as_in_evaluation(trained, pictures, predict, tmp_path) -> None:
     copy = shutil.copytree(trained, tmp_path / "copy")
-    change_facts(copy / "models" / "tiny" / "model.keras", flip_tta=True)
+    change_metadata(copy / "models" / "tiny" / "model.keras", flip_tta=True)
     logits, mirrored = [], tmp_path / "mirrored.png"
     PIL.ImageOps.mirror(PIL.Image.open(pictures / "1.jpg").convert("RGB")).save(mirrored)
     for root in (copy, trained):

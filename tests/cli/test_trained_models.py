@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from dvc.repo import Repo
-from tests.support.model_files import INFO, write_facts
+from tests.support.model_files import INFO, write_metadata
 
 from tiny_imagenet.cli.trained_models import find_model
 from tiny_imagenet.core.errors import InputError
@@ -27,7 +27,7 @@ with command_process("export"), open("/dev/full", "w", buffering=1) as file:
 def root(tmp_path: Path) -> Path:
     """Makes a checkout with the models good, weak and unscored, which is not evaluated."""
     for name, accuracy in (("weak", 0.2), ("good", 0.3), ("unscored", None)):
-        write_facts(tmp_path / "models" / name / "model.keras", model=name)
+        write_metadata(tmp_path / "models" / name / "model.keras", model=name)
         if accuracy is not None:
             write_scores(tmp_path, name, {name: {"top_1_accuracy": accuracy, "loss": 1.0}})
     return tmp_path
@@ -59,7 +59,7 @@ def test_a_model_that_is_not_evaluated_comes_last(root: Path) -> None:
 
 
 def test_a_file_needs_no_checkout(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    path = write_facts(tmp_path_factory.mktemp("elsewhere") / "any name.keras", model="cups")
+    path = write_metadata(tmp_path_factory.mktemp("elsewhere") / "any name.keras", model="cups")
     found = find_model(root, str(path))
     assert (found.name, found.path, found.info.classes) == ("cups", path, INFO.classes)
 
@@ -111,7 +111,7 @@ def dvc_project() -> Callable[[Path], None]:
         )
         stages, artifacts = {}, {}
         for name in ("small", "large"):
-            path = write_facts(folder / "models" / name / "model.keras", model=name)
+            path = write_metadata(folder / "models" / name / "model.keras", model=name)
             out = path.relative_to(folder).as_posix()
             stages[name] = {"cmd": "false", "outs": [{out: {"remote": "release"}}]}
             artifacts[name] = {"path": out, "type": "model"}

@@ -1,4 +1,4 @@
-"""The facts in a `.keras` file: read without TensorFlow, after a check of the whole file."""
+"""The metadata in a `.keras` file: read without TensorFlow, after a check of the whole file."""
 
 import subprocess
 import sys
@@ -6,14 +6,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.support.model_files import INFO, write_facts
+from tests.support.model_files import INFO, write_metadata
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.model_info import MAX_RATIO, MEMBER, read_model_info
 
 
-def test_facts_are_read_as_written(tmp_path: Path) -> None:
-    assert read_model_info(write_facts(tmp_path / "model.keras")) == INFO
+def test_metadata_is_read_as_written(tmp_path: Path) -> None:
+    assert read_model_info(write_metadata(tmp_path / "model.keras")) == INFO
 
 
 def test_a_file_of_an_earlier_version_is_named(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_a_file_of_an_earlier_version_is_named(tmp_path: Path) -> None:
     ("content", "what"),
     [("{", "Invalid JSON"), ("{}", "model: Field required"), ("[]", "Input should be an object")],
 )
-def test_damaged_facts_are_one_line(tmp_path: Path, content: str, what: str) -> None:
+def test_damaged_metadata_is_one_line(tmp_path: Path, content: str, what: str) -> None:
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as file:
         file.writestr(MEMBER, content)
     with pytest.raises(InputError, match=rf"model\.keras: {MEMBER}: {what}") as caught:
@@ -39,7 +39,7 @@ def test_damaged_facts_are_one_line(tmp_path: Path, content: str, what: str) -> 
 
 
 def test_a_changed_byte_is_found(tmp_path: Path) -> None:
-    path = write_facts(tmp_path / "model.keras")
+    path = write_metadata(tmp_path / "model.keras")
     path.write_bytes(path.read_bytes().replace(b"cup, mug", b"cup, jug", 1))
     with pytest.raises(InputError, match=r"is damaged .*; run `dvc checkout`"):
         read_model_info(path)

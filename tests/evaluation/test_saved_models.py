@@ -30,7 +30,7 @@ def saved(tmp_path: Path) -> Path:
     return save(model, tmp_path / "model.keras")
 
 
-def test_a_saved_model_is_loaded_with_its_facts(saved: Path) -> None:
+def test_a_saved_model_is_loaded_with_its_metadata(saved: Path) -> None:
     model, info = load_model(saved)
     assert model.output_shape == (None, 3)
     assert info == INFO

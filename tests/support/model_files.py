@@ -1,4 +1,4 @@
-"""`.keras` files of which only the facts matter."""
+"""`.keras` files of which only the metadata matters."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ INFO = ModelInfo(
 )
 
 
-def write_facts(path: Path, **changes: object) -> Path:
-    """Writes a file that has facts and no model."""
+def write_metadata(path: Path, **changes: object) -> Path:
+    """Writes a file that has metadata and no model."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(MEMBER, INFO.model_copy(update=changes).model_dump_json())
     return path
 
 
-def change_facts(path: Path, **changes: object) -> None:
-    """Changes the facts of a model."""
+def change_metadata(path: Path, **changes: object) -> None:
+    """Changes the metadata of a model."""
     info = read_model_info(path).model_copy(update=changes)
     with zipfile.ZipFile(path) as file:
         members = {name: file.read(name) for name in file.namelist()}

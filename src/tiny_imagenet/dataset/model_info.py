@@ -1,4 +1,4 @@
-"""The facts that a `.keras` file carries beside its weights, so that it can be used without the dataset."""
+"""The metadata that a `.keras` file carries beside its weights, so that it can be used without the dataset."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class ModelInfo(Record):
 
 
 def read_model_info(path: Path) -> ModelInfo:
-    """Reads the facts of a `.keras` file after a check of the whole file; imports no TensorFlow.
+    """Reads the metadata of a `.keras` file after a check of the whole file; imports no TensorFlow.
 
     Raises:
         InputError: The file is missing, damaged or no model of this project, or its content is far larger than it.

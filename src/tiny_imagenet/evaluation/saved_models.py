@@ -14,10 +14,10 @@ def load_model(path: Path) -> tuple[keras.Model, ModelInfo]:
     """Loads a `.keras` file that maps images (image_size, image_size, 3), or of any size, to logits (num_classes,).
 
     Returns:
-        The model, and the facts that its file carries.
+        The model, and the metadata that its file carries.
 
     Raises:
-        InputError: The file is missing or damaged, cannot be loaded, or does not do what its facts say.
+        InputError: The file is missing or damaged, cannot be loaded, or does not do what its metadata says.
     """
     info = read_model_info(path)
     try:

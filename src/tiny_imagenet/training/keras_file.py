@@ -16,11 +16,11 @@ DATE_SAVED = "1980-01-01@00:00:00"  # in Keras' format
 
 
 def save_model(model: keras.Model, info: ModelInfo, path: Path) -> None:
-    """Saves a model in Keras' format, with a fixed date, with numbers in place of object addresses, and with its facts.
+    """Saves a model with its metadata in Keras' format, with a fixed date, and numbers in place of object addresses.
 
     Args:
         model: Any Keras model.
-        info: The facts, which `read_model_info` reads.
+        info: The metadata, which `read_model_info` reads.
         path: Ends in `.keras`; `keras.saving.load_model` reads the file.
     """
     raw = path.with_name(f".raw-{path.name}")
