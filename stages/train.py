@@ -68,19 +68,15 @@ def train(params: Params, settings: ModelSettings, manifest: Manifest) -> None:
 
 
 def run_epochs(trainer: Trainer, run: TrackedRun, stop: StopRequest, *, resumed: bool) -> None:
-    """Trains to the last epoch; logs each and writes history.csv after it, for the plots of a training that runs.
-
-    After a resume, the earlier epochs are in history.csv from the start, and those that the store lacks are logged.
-    """
+    """Trains to the last epoch; writes and logs each, after a resume also the earlier ones, for plots that are live."""
     from tiny_imagenet.training.experiment import write_history
 
     name, progress = trainer.settings.model, trainer.progress
-    if progress.history:
-        write_history(progress.history, METRICS / name)
     if trainer.settings.debug:
         print(f"{name}: debug run ({trainer.settings.debug}): its results are marked and not compared", flush=True)
     if resumed:
         print(f"{name}: resuming from step {progress.step} in the same MLflow run, {run.run_id}", flush=True)
+        write_history(progress.history, METRICS / name)
     for row in progress.history[run.logged_epochs() :]:
         run.log_epoch(row)
     run.monitor_system()

@@ -129,7 +129,7 @@ def test_the_mlflow_run_of_a_training(trained: Path) -> None:
     assert seconds == pytest.approx(sum(logged(trained, run, "seconds").values()))
     assert run.outputs is not None
     (model,) = run.outputs.model_outputs
-    assert client(trained).get_logged_model(model.model_id).name == "model"
+    assert client(trained).get_logged_model(model.model_id).name == "tiny"
 
 
 def test_equal_trainings_in_two_folders_give_equal_files(tmp_path: Path, empty_store: Path) -> None:
