@@ -96,7 +96,7 @@ def _build_model(settings: ModelSettings, manifest: Manifest) -> keras.Model:
 
 
 def write_history(history: Sequence[Row], metrics: Path) -> None:
-    """Writes the metrics of the finished epochs, if there are any, to history.csv in the folder `metrics`, atomically."""
+    """Writes the metrics of the finished epochs, if there are any, to history.csv in `metrics`, atomically."""
     if history:
         write_csv(metrics / "history.csv", [{k: v for k, v in row.items() if k not in TIMES} for row in history])
 
