@@ -22,6 +22,12 @@ def stages_of(root: Path) -> dict[str, list[str]]:
         return {stage.addressing: [other.addressing for other in graph.successors(stage)] for stage in graph}
 
 
+def unrecorded_stages(root: Path) -> set[str]:
+    """Returns the stages whose present code or parameters are not those in dvc.lock."""
+    with _open(root) as repo, repo.lock:
+        return {stage.addressing for stage in repo.index.stages if _update(stage)}
+
+
 def record(root: Path, addresses: Iterable[str]) -> list[str]:
     """Records the present code and parameters of stages in dvc.lock.
 

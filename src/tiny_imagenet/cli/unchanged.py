@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 from tabulate import tabulate  # type: ignore[import-untyped]
 
-from tiny_imagenet.cli.dvc_lock import record, stages_of
+from tiny_imagenet.cli.dvc_lock import record, stages_of, unrecorded_stages
 from tiny_imagenet.cli.equal_outputs import Difference, compare_stage
 from tiny_imagenet.cli.miniature import (
     Miniature,
@@ -37,6 +37,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the command."""
     parser.add_argument("base", metavar="BASE", help="the revision to compare with, such as main or HEAD~1")
     parser.add_argument("--model", nargs="+", metavar="MODEL", help="only these models; default: all in both revisions")
+    text = "record the report although the words of its pages (.md, .html) differ, if its data and figures are equal"
+    parser.add_argument("--accept-pages", action="store_true", help=text)
     parser.add_argument("--dry", action="store_true", help="compare, but leave dvc.lock as it is")
 
 
@@ -54,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
             each.write_params(archive, models)
         found = _compare(base, now, models)
     print(_table(found))
-    equal = _with_equal_inputs(root, found)
+    equal = _with_equal_inputs(root, {name: _is_equal(each, arguments.accept_pages) for name, each in found.items()})
     if code_digest(root) != compared:
         raise PipelineError("the working tree", "changed while it was compared", "run this again")
     if not arguments.dry:
@@ -107,15 +109,19 @@ def _compare(base: Miniature, now: Miniature, models: list[str]) -> dict[str, Di
     return found
 
 
-def _with_equal_inputs(root: Path, found: dict[str, Difference]) -> list[str]:
-    """Returns the stages that are equal, as are all that they depend on."""
-    needs = stages_of(root)
-    equal = {address for address, difference in found.items() if not difference.differing}
+def _is_equal(difference: Difference, accept_pages: bool) -> bool:
+    pages = {name for name in difference.differing if name.endswith((".md", ".html"))}
+    return not set(difference.differing) - (pages if accept_pages else set())
+
+
+def _with_equal_inputs(root: Path, equal: dict[str, bool]) -> list[str]:
+    """Returns the stages that are equal, as are all that they need; one not compared counts if it is as recorded."""
+    needs, unrecorded = stages_of(root), unrecorded_stages(root)
 
     def holds(address: str) -> bool:
-        return address in equal and all(holds(other) for other in needs.get(address, []))
+        return equal.get(address, address not in unrecorded) and all(holds(other) for other in needs.get(address, []))
 
-    return [address for address in found if holds(address)]
+    return [address for address in equal if holds(address)]
 
 
 def _table(found: dict[str, Difference]) -> str:
