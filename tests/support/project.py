@@ -25,6 +25,8 @@ CHEAP = "logistic_regression"  # the model that extra experiments train
 FOREIGN = (
     "DVC_",
     "GIT_",
+    "MAKE",
+    "MFLAGS",
     "MLFLOW_",
     "TINY_IMAGENET_",
 )  # variables of the caller's shell that the copy must not inherit
