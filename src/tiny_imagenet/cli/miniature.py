@@ -63,7 +63,7 @@ class Miniature:
             raise PipelineError(f"{self.folder.name}: {stage} {' '.join(words)}", f"failed: {last}", "correct it")
 
     def forget_times(self, models: Sequence[str]) -> None:
-        """Deletes the times of training, which the report shows: the MLflow store, and those in run.json before it."""
+        """Deletes the times of training, which the report shows: the MLflow store, and run.json of earlier versions."""
         shutil.rmtree(self.folder / "mlruns", ignore_errors=True)
         for path in (self.folder / f"models/{name}/run.json" for name in models):
             if path.exists():
