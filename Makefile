@@ -13,7 +13,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-units test-stages test-slow test-addons bench gpu lint format lock clean
+.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-units test-pipeline test-slow test-addons bench gpu lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -50,14 +50,14 @@ unchanged: $(READY) ## show that the code's changes since BASE=REV move no numbe
 verify:
 	@echo "error: make: verify: is now check-cache; run make check-cache" >&2; exit 2
 
-test: $(READY) lint ## lint, types, unit tests, the whole DAG on the digits, the fast faults
-	@$(MAKE) -j2 test-units test-stages
+test: $(READY) ## lint, types, unit tests, the whole DAG on the digits, the fast faults
+	@$(MAKE) -j2 test-pipeline lint test-units
 
 test-units: $(READY)
-	pytest -m "not slow" --ignore tests/pipeline --ignore tests/stages
+	pytest -m "not slow" --ignore tests/pipeline
 
-test-stages: $(READY) # in parallel with test-units: these tests mostly wait for processes to start
-	pytest -m "not slow" tests/pipeline tests/stages
+test-pipeline: $(READY) # beside lint and test-units: it mostly waits for processes to start
+	pytest -m "not slow" tests/pipeline
 
 test-slow: $(READY) ## the long suite
 	pytest -m slow

@@ -44,10 +44,10 @@ def main() -> None:
     pictures = draw_pictures(model, RECORDS, manifest, labels, split, data.best_predictions)
     images = images_at(iterate_examples(RECORDS, manifest, split), data.shown_images)
     page = render_page(data, charts | {name: to_svg(picture) for name, picture in pictures.items()}, images, unknown)
-    texts = {"index.html": page, "card.md": model_card(data)}
+    texts = {"index.html": page, "card.md": model_card(data, data.best)}
     write_outputs(REPORTS, results, texts, charts, {name: to_png(picture) for name, picture in pictures.items()})
     print("\n\n".join([*map(as_text, make_tables(results)), str(REPORTS / "index.html")]))
-    describe(data.best, manifest.dataset, texts["card.md"])
+    describe(data)
     if params.report.champion:
         print("no champion: these are debug runs" if data.best.is_debug else register(data.best, manifest.dataset))
 
@@ -60,11 +60,12 @@ def with_times(results: list[Result], dataset: str) -> list[Result]:
     return [replace(each, train_seconds=times.get(each.model, each.train_seconds)) for each in results]
 
 
-def describe(best: Result, dataset: str, card: str) -> None:
-    """Makes the card the description of the best model in MLflow."""
-    from tiny_imagenet.tracking.logged_models import describe_model
+def describe(data: ReportData) -> None:
+    """Makes each model's card its description in MLflow."""
+    from tiny_imagenet.tracking.logged_models import describe_models
 
-    describe_model(ROOT, dataset, best.training.model_sha256, card)
+    cards = {each.training.model_sha256: model_card(data, each) for each in data.results}
+    describe_models(ROOT, data.manifest.dataset, cards)
 
 
 def register(best: Result, dataset: str) -> str:

@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import re
 import shlex
-from pathlib import Path
 
 import pytest
 import yaml
 from dvc.cli.parser import get_main_parser
 from dvc.repo import Repo
 from mlflow.cli import cli as mlflow_cli
+from tests.support.pages import PAGES, ROOT, typed_lines
 
 from tiny_imagenet.cli.main import COMMANDS, make_parser
 
-ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = {stage.addressing for stage in Repo(str(ROOT)).index.stages}
 OTHER_PROGRAMS = {"cd", "du", "export", "git", "mkdir", "pip", "python", "rm", "source", "sudo", "ln", "make", "uv"}
 
 
-def commands(text: str) -> list[str]:
-    """Returns the commands in the blocks marked `sh`, without comments, variables, here-documents and redirections."""
-    found = []
-    for language, block in FENCE.findall(text):
-        if language != "sh":
-            continue
-        block = re.sub(r"<<(\w+)\n.*?^\1$", "", block.replace("\\\n", " "), flags=re.DOTALL | re.MULTILINE)
-        for line in block.splitlines():
-            found += [part for part in re.split(r"(?:;|&&|\|)\s", " ".join(shlex.split(line, comments=True))) if part]
+def commands(line: str) -> list[str]:
+    """Returns the commands of a typed line, without comments, variables, here-documents and redirections."""
+    line = re.sub(r"<<(\w+)\n.*", "", line.replace("\\\n", " "), flags=re.DOTALL)
+    found = [part for part in re.split(r"(?:;|&&|\|)\s", " ".join(shlex.split(line, comments=True))) if part]
     return [re.sub(r"^(?:[A-Z_]+=\S+ )+|>.*", "", each.strip()) for each in found]
 
 
-CASES = [(str(page.relative_to(ROOT)), each) for page in PAGES for each in commands(page.read_text(encoding="utf-8"))]
+CASES = [(str(page.relative_to(ROOT)), each) for page in PAGES for line in typed_lines(page) for each in commands(line)]
 
 
 def test_the_pages_have_commands() -> None:

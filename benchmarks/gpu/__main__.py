@@ -66,7 +66,7 @@ def describe_device(device: str) -> str | None:
 
 
 def run_here(part: str, model: str, options: str) -> dict[str, Any]:
-    """Runs a function of checks.py or speed.py in this process."""
+    """Runs a function of checks.py, speed.py or peers.py in this process."""
     import importlib
 
     module, function = part.split(".")
@@ -77,7 +77,7 @@ def run_here(part: str, model: str, options: str) -> dict[str, Any]:
 
 
 def run_apart(part: str, model: str, device: str, *, tiny: bool, **options: Any) -> dict[str, Any]:
-    """Runs a function of checks.py or speed.py in a new process; `failed` is the last line of an error."""
+    """Runs a function of checks.py, speed.py or peers.py in a new process; `failed` is the last line of an error."""
     words = [part, model, json.dumps({"device": device, "tiny": tiny, **options})]
     command = [sys.executable, "-m", "benchmarks.gpu", "--part", *words]
     done = subprocess.run(command, cwd=HERE.parent, capture_output=True, text=True, check=False)
@@ -131,6 +131,8 @@ PARTS: dict[str, Run] = {
     "steps": each_of("speed.steps", RECIPES),
     "matrix_product": each_of("speed.matrix_product", ("bfloat16",)),
     "augmentation": each_of("speed.augmentation", COMPARED),
+    "keras_fit": each_of("peers.keras_fit", ("vgg", "gpu")),
+    "pytorch": each_of("peers.pytorch_step", ("gpu",)),
 }
 
 

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import psutil
 import tensorflow as tf
 
+from benchmarks.gpu.timing import fastest
 from benchmarks.gpu.trainers import make_strategy, make_trainer, model_settings, random_split, take_steps
 from tiny_imagenet.augmentation.batch import Images, Selection, StepKey, make_batch
 from tiny_imagenet.scoring.flops import TRAIN_FLOPS_PER_MAC
 from tiny_imagenet.training.model_summary import summarize_model
-
-CALLS = 3  # of which the fastest counts
 
 
 def steps(model: str, device: str, *, tiny: bool, **changes: Any) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def steps(model: str, device: str, *, tiny: bool, **changes: Any) -> dict[str, A
     order = np.arange(trainer.num_images, dtype=np.int32)
     take_steps(trainer, 0, 1, order)
     first = time.time() - psutil.Process().create_time()
-    seconds = _fastest(lambda: take_steps(trainer, 0, count, order)) / count
+    seconds = fastest(lambda: take_steps(trainer, 0, count, order)) / count
     macs = summarize_model(trainer.model, trainer.epochs[-1].image_size)["macs_per_image"]
     images = settings.batch_size / seconds
     return {
@@ -61,7 +59,7 @@ def augmentation(model: str, device: str, *, tiny: bool) -> dict[str, Any]:
             result = total(tf.constant(step))
         result.numpy()
 
-    return {"images_per_second": settings.batch_size * count / _fastest(run)}
+    return {"images_per_second": settings.batch_size * count / fastest(run)}
 
 
 def matrix_product(_model: str, device: str, *, tiny: bool) -> dict[str, Any]:
@@ -78,15 +76,4 @@ def matrix_product(_model: str, device: str, *, tiny: bool) -> dict[str, Any]:
             result = result @ matrix
         return tf.reduce_sum(tf.cast(result, tf.float32))
 
-    return {"flops": 2 * size**3 * count / _fastest(lambda: power().numpy())}
-
-
-def _fastest(action: Callable[[], object]) -> float:
-    """Returns the seconds of the fastest of CALLS calls, after one that does not count."""
-    action()
-    seconds = []
-    for _ in range(CALLS):
-        began = time.perf_counter()
-        action()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
+    return {"flops": 2 * size**3 * count / fastest(lambda: power().numpy())}

@@ -16,6 +16,7 @@ from tiny_imagenet.core.schema import ModelSettings
 from tiny_imagenet.distribute import devices  # before TensorFlow: it sets environment variables for it
 
 # isort: split
+import keras
 import tensorflow as tf
 
 from tiny_imagenet.images.decoding import DecodedSplit
@@ -54,12 +55,10 @@ def make_strategy(settings: ModelSettings, device: str, *, deterministic: bool) 
     return devices.make_strategy(device, "single", deterministic=deterministic, tf32=tf32, alone=True)
 
 
-def make_trainer(
-    settings: ModelSettings, strategy: tf.distribute.Strategy, train: DecodedSplit, num_classes: int
-) -> Trainer:
-    """Returns the trainer of a model, which writes no checkpoint."""
-    with strategy.scope(), dtype_policy(settings.precision):
-        model = build_model(
+def make_model(settings: ModelSettings, num_classes: int) -> keras.Model:
+    """Returns the network of a model, untrained."""
+    with dtype_policy(settings.precision):
+        return build_model(
             settings.architecture,
             image_size=IMAGE_SIZE,
             num_classes=num_classes,
@@ -68,6 +67,14 @@ def make_trainer(
             seed=settings.seed,
             **settings.arguments,
         )
+
+
+def make_trainer(
+    settings: ModelSettings, strategy: tf.distribute.Strategy, train: DecodedSplit, num_classes: int
+) -> Trainer:
+    """Returns the trainer of a model, which writes no checkpoint."""
+    with strategy.scope():
+        model = make_model(settings, num_classes)
     val = DecodedSplit(train.images[:EVAL_IMAGES], train.labels[:EVAL_IMAGES])
     options = LoopOptions(EVAL_IMAGES, checkpoint_seconds=1e9, memory_bytes=1e12)
     return Trainer(model, strategy, (train, val), settings, options, CheckpointStore(Path(tempfile.gettempdir())))

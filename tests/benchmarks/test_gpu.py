@@ -5,9 +5,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from benchmarks.gpu import __main__ as command
-from benchmarks.gpu import checks, speed
+from benchmarks.gpu import checks, peers, speed
 from benchmarks.gpu.page import BEGIN, END, make_tables, update_page
 
 from tiny_imagenet.distribute import devices  # before TensorFlow
@@ -65,6 +66,17 @@ def test_every_rate_is_positive() -> None:
     assert speed.augmentation("minutes", "cpu", tiny=True)["images_per_second"] > 0
     found = speed.steps("logistic_regression", "cpu", tiny=True)
     assert all(value > 0 for value in found.values())
+    assert peers.keras_fit("logistic_regression", "cpu", tiny=True)["images_per_second"] > 0
+
+
+def test_the_network_of_pytorch_is_that_of_resnet() -> None:
+    pytest.importorskip("torch")
+    from benchmarks.gpu.trainers import make_model, model_settings
+
+    count = sum(each.numel() for each in peers.torch_resnet(*peers.RESNET_18.values()).parameters())
+    settings = model_settings("gpu")
+    assert count == sum(int(np.prod(each.shape)) for each in make_model(settings, 200).trainable_variables)
+    assert peers.pytorch_step("gpu", "cpu", tiny=True)["images_per_second"] > 0
 
 
 def test_the_page_shows_every_part(tmp_path: Path) -> None:

@@ -2,18 +2,16 @@
 
 import json
 import shutil
-import time
 from pathlib import Path
 
 import pytest
-from tests.support.project import CHEAP, NAMES, Project, end_tree, executed, processes
+from tests.support.project import CHEAP, NAMES, Project, executed, finish_queue
 
 pytestmark = pytest.mark.pipeline
 
 CHANGED = f"models.{CHEAP}.dropout"
 SUMMARY = f"reports/metrics/{CHEAP}.json"
 LAST = f"evaluate@{CHEAP}"  # the last stage that these tests need
-QUEUE_SECONDS = 600
 
 
 @pytest.fixture
@@ -68,15 +66,7 @@ def test_the_queue_logs_to_the_one_store(project, trap):
         project.dvc("exp", "run", "--queue", "--name", f"queued-{value[-1]}", "-S", f"{CHANGED}={value}", LAST)
     trap()
     project.dvc("queue", "start")
-    try:
-        deadline = time.monotonic() + QUEUE_SECONDS
-        while (status := project.dvc("queue", "status")).count("Success") < 2:
-            assert "Failed" not in status, project.dvc("queue", "logs", "queued-3")
-            assert time.monotonic() < deadline, status
-            time.sleep(5)
-    finally:
-        for process in processes(project.folder, "queue-worker"):
-            end_tree(process.pid)
+    finish_queue(project)
     new = [run for run_id, run in project.runs().items() if run_id not in before]
     assert [(run.data.tags["dvc.experiment"], run.data.params["dropout"]) for run in new] == [
         ("queued-3", "0.3"),

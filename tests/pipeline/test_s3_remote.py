@@ -43,7 +43,7 @@ def listens(port: int) -> bool:
 
 
 def test_a_model_goes_to_s3_and_comes_back(tmp_path: Path, bucket: tuple[str, Path]) -> None:
-    """As docs/team.md says: the address of the remote `release` is the only change."""
+    """As docs/released-models.md says: the address of the remote `release` is the only change."""
     address, stored = bucket
     root = tmp_path / "checkout"
     root.mkdir()

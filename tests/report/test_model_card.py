@@ -36,7 +36,7 @@ def card(project: Path, model: str = "vgg", others: int = 0, seconds: float | No
         predictions={model: predictions},
         settings={model: ModelSettings(**settings)},
     )
-    return model_card(data)
+    return model_card(data, data.best)
 
 
 def test_the_card_has_data_recipe_results_and_limits(project: Path) -> None:
@@ -86,3 +86,23 @@ def test_names_are_escaped(project: Path) -> None:
 
 def test_an_unknown_time_is_left_out(project: Path) -> None:
     assert "40 of the recipe's 40 epochs on CPU (2 cores), 2.38 PFLOP." in card(project, seconds=None)
+
+
+def test_each_model_has_a_card_and_one_is_the_best(project: Path) -> None:
+    names = ("vgg", "simple_cnn")
+    results = [load_model_result(project, name) for name in names]
+    results[1] = replace(results[1], evaluation=results[1].evaluation.model_copy(update={"top_1_accuracy": 0.9}))
+    settings = {
+        name: ModelSettings(**training(name, 40).model_dump(include=set(ModelSettings.model_fields))) for name in names
+    }
+    data = ReportData(
+        manifest=load_manifest(project / "data" / "records"),
+        data_report=DATA_REPORT,
+        results=results,
+        predictions={name: load_predictions(name, project / "metrics" / name / "predictions.npz") for name in names},
+        settings=settings,
+    )
+    cards = [model_card(data, result) for result in results]
+    assert [text.splitlines()[0] for text in cards] == ["# vgg", "# simple_cnn"]
+    assert ["best of 2" in text for text in cards] == [False, True]
+    assert "90.00%" in cards[1]

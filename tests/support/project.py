@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -183,3 +184,16 @@ def end_tree(pid: int) -> None:
             process.kill()
         except psutil.NoSuchProcess:
             continue
+
+
+def finish_queue(project: Project, timeout: float = 1800) -> None:
+    """Waits until all experiments of the queue have succeeded, then ends its worker."""
+    try:
+        deadline = time.monotonic() + timeout
+        while re.search("Queued|Running", status := project.dvc("queue", "status")):
+            assert time.monotonic() < deadline, status
+            time.sleep(5)
+        assert "Failed" not in status, status
+    finally:
+        for process in processes(project.folder, "queue-worker"):
+            end_tree(process.pid)

@@ -11,7 +11,7 @@ from tests.tracking.test_runs import new_run
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.evaluations import BEST, download_evaluation, log_evaluation
-from tiny_imagenet.tracking.logged_models import DESCRIPTION, describe_model
+from tiny_imagenet.tracking.logged_models import DESCRIPTION, describe_models
 from tiny_imagenet.tracking.trained_runs import train_seconds
 
 MODEL = "cd" * 32  # digest of a model's file
@@ -131,14 +131,17 @@ def rated(root: Path, keras_file: Path, top_1: float, digest: str) -> str:
 def test_models_are_named_described_and_ranked_by_their_metrics(root: Path, trained: Path) -> None:
     keras_file = trained / "models" / "tiny" / "model.keras"
     worse, best = (rated(root, keras_file, top_1, digest) for top_1, digest in ((0.2, "ab" * 32), (0.3, "cd" * 32)))
-    describe_model(root, "digits", "cd" * 32, "# Card")
     client = MlflowClient(f"sqlite:///{root / 'mlruns' / 'mlflow.db'}")
+    before = client.search_logged_models(["1"])[0].tags[DESCRIPTION]
+    assert before.startswith("`vgg` (vgg) on digits by recipe `paper`: ")
+    describe_models(
+        root, "digits", {"cd" * 32: "# Best", "ef" * 32: "# Without a run", "ab" * 32: "# Worse", "": "# Old"}
+    )
     order = [{"field_name": "metrics.final_val_top_1_accuracy", "ascending": False}]
     found = client.search_logged_models(["1"], order_by=order)
     assert [each.model_id for each in found] == [best, worse]
     assert {each.name for each in found} == {"vgg"}
-    assert found[0].tags[DESCRIPTION] == "# Card"
-    assert found[1].tags[DESCRIPTION].startswith("`vgg` (vgg) on digits by recipe `paper`: ")
+    assert [each.tags[DESCRIPTION] for each in found] == ["# Best", "# Worse"]
     assert found[0].params["lr"] == "0.01"
     metrics = {each.key: each for each in found[0].metrics}
     score = metrics["final_val_top_1_accuracy"]
@@ -157,8 +160,8 @@ def test_a_result_that_is_no_measurement_is_a_tag(root: Path) -> None:
 def test_a_card_without_its_run_or_store_is_no_error(
     root: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    describe_model(root, "digits", "ef" * 32, "# Card")
+    describe_models(root, "digits", {"ef" * 32: "# Card"})
     empty = tmp_path_factory.mktemp("empty")
-    describe_model(empty, "digits", "ef" * 32, "# Card")
+    describe_models(empty, "digits", {"ef" * 32: "# Card"})
     assert not list(empty.iterdir())
     assert capsys.readouterr().err == ""

@@ -1,4 +1,4 @@
-"""The model card of the best model: its data, recipe, results and limits.
+"""The model card of a model: its data, recipe, results and limits.
 
 The headings are those of Mitchell et al., 2019, "Model Cards for Model Reporting", as far as the results fill them.
 """
@@ -11,6 +11,7 @@ from tiny_imagenet.dataset.manifest import Manifest
 from tiny_imagenet.evaluation.metrics import METRICS, OBJECTIVE
 from tiny_imagenet.report.discussion import discuss
 from tiny_imagenet.report.formats import format_duration, format_flops
+from tiny_imagenet.report.mistakes import confused_pairs
 from tiny_imagenet.report.report_data import ReportData
 from tiny_imagenet.report.results import Result, comparable
 from tiny_imagenet.report.templating import load_template
@@ -19,9 +20,9 @@ NUM_CONFUSED = 5  # pairs of classes that the card names
 OFF = (None, False, 0, "none")  # values of a recipe's keys that change nothing
 
 
-def model_card(data: ReportData) -> str:
-    """Returns the model card of the best model, Markdown."""
-    result, manifest = data.best, data.manifest
+def model_card(data: ReportData, result: Result) -> str:
+    """Returns the model card of one of the models, Markdown."""
+    manifest = data.manifest
     return load_template("card.md").render(
         result=result,
         manifest=manifest,
@@ -29,7 +30,7 @@ def model_card(data: ReportData) -> str:
         recipe=_recipe(result),
         settings=_settings(data.settings[result.model]),
         scores=_scores(result),
-        limits=_limits(data),
+        limits=_limits(data, result),
     )
 
 
@@ -72,8 +73,8 @@ def _scores(result: Result) -> dict[str, str]:
     return scores | {metric.title: f"{result.value(metric):.3f}" for metric in others}
 
 
-def _limits(data: ReportData) -> list[str]:
-    result, names = data.best, data.names
+def _limits(data: ReportData, result: Result) -> list[str]:
+    names, predictions = data.names, data.predictions
     limits = [
         "It answers with one of its classes whatever the picture shows, "
         f"and has seen pictures of {data.manifest.image_size} pixels only.",
@@ -87,14 +88,14 @@ def _limits(data: ReportData) -> list[str]:
         limits.append(
             "It was scored by the mean of its logits for an image and its mirror image: ask it so to be as good."
         )
-    if len(others := comparable(data.results)) > 1:
+    if result is data.best and len(others := comparable(data.results)) > 1:
         best_of = f"It is the best of {len(others)} on the images that score it here"
         limits.append(f"{best_of}, which flatters it a little.")
-    remarks = discuss([result], result, data.predictions, names, [])
+    remarks = discuss([result], result, predictions, names, [])
     limits += [sentence for remark in remarks for sentence in remark.sentences]
     confused = [
         f"{names[pair.first]} and {names[pair.second]} ({pair.count} of {pair.num_images:,})"
-        for pair in data.pairs[:NUM_CONFUSED]
+        for pair in confused_pairs(predictions[result.model], data.manifest.num_classes, NUM_CONFUSED)
     ]
     if confused:
         limits.append(f"Most confused: {'; '.join(confused)}.")

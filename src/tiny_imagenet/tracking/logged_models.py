@@ -101,26 +101,28 @@ def find_logged_model(client: MlflowClient, experiment_id: str, run_id: str) -> 
     return max(complete, key=lambda each: each.creation_timestamp, default=None)
 
 
-def describe_model(root: Path, experiment: str, model_sha256: str, card: str) -> None:
-    """Makes a model card the description of a logged model; a failure is a warning, a missing store or run is not.
+def describe_models(root: Path, experiment: str, cards: Mapping[str, str]) -> None:
+    """Makes model cards the descriptions of logged models; a failure is a warning, a missing store or run is not.
 
     Args:
         root: The main checkout.
         experiment: The name of the dataset.
-        model_sha256: Of the model's file.
-        card: Markdown.
+        cards: Markdown, by the SHA-256 of the model's file.
     """
     database = store_path(store_uri(root.resolve()))
-    if not model_sha256 or (database and not database.is_file()):
+    if database and not database.is_file():
         return
     try:
         client, experiment_id = connect(root.resolve(), experiment)
-        run = find_run(client, experiment_id, model_sha256)
-        model = find_logged_model(client, experiment_id, run.run_id) if run else None
-        if model:
-            client.set_logged_model_tags(model.model_id, {DESCRIPTION: card})
-    except Exception as error:  # the card is in a file: no error of the store may end the stage
-        print(f"warning: tracking: the model card was not logged ({first_line(error)})", file=sys.stderr)
+        for model_sha256, card in cards.items():
+            if not model_sha256:  # of a version that did not write it
+                continue
+            run = find_run(client, experiment_id, model_sha256)
+            model = find_logged_model(client, experiment_id, run.run_id) if run else None
+            if model:
+                client.set_logged_model_tags(model.model_id, {DESCRIPTION: card})
+    except Exception as error:  # the cards are made anew by each report: no error of the store may end the stage
+        print(f"warning: tracking: the model cards were not logged ({first_line(error)})", file=sys.stderr)
 
 
 def _example() -> bytes:
