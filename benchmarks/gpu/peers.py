@@ -31,7 +31,7 @@ def keras_fit(model: str, device: str, *, tiny: bool) -> dict[str, Any]:
         network.compile(
             keras.optimizers.SGD(0.01, momentum=settings.momentum),
             keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            [keras.metrics.SparseCategoricalAccuracy(), keras.metrics.SparseTopKCategoricalAccuracy(5)],
+            metrics=[keras.metrics.SparseCategoricalAccuracy(), keras.metrics.SparseTopKCategoricalAccuracy(5)],
             steps_per_execution=count,
             jit_compile="auto",
         )
