@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -78,8 +79,8 @@ def lose_one(folders: Sequence[Path], which: int, *, after: int) -> None:
     assert (left.returncode, err) == (1, f"error: train: worker {which}: {LOST}\n")
 
 
-def projects(folder: Path, store: Path, *names: str) -> list[Path]:
-    return [write_project(folder / name, store, train=160, val=20, **CHANGES) for name in names]
+def projects(folder: Path, store: Path, *names: str, **changes: Any) -> list[Path]:
+    return [write_project(folder / name, store, train=160, val=20, **{**CHANGES, **changes}) for name in names]
 
 
 def files(folder: Path) -> set[Path]:
@@ -105,13 +106,31 @@ def test_workers_started_again_after_a_loss_give_the_weights_of_one_device(
 
     monkeypatch.chdir(alone)
     import_stage("train").main("tiny")
+    assert_weights_of_one(chief, alone, [out, other_out])
+
+
+def assert_weights_of_one(chief: Path, alone: Path, outputs: Sequence[str]) -> None:
+    """Checks the last line of each worker, and the chief's model and history beside those of one device."""
     ours, theirs = (keras.models.load_model(each / "models" / "tiny" / "model.keras") for each in (chief, alone))
-    assert out.splitlines()[-1] == other_out.splitlines()[-1] == digest_of(ours)
+    assert {out.splitlines()[-1] for out in outputs} == {digest_of(ours)}
     for variable, expected in zip(ours.trainable_variables, theirs.trainable_variables, strict=True):
         np.testing.assert_allclose(np.asarray(variable), np.asarray(expected), rtol=0, atol=1e-6)
     for row, expected in zip(history(chief), history(alone), strict=True):
         for name in row:
             assert float(row[name]) == pytest.approx(float(expected[name]), abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("limit", [{"fraction": 0.5}, {"steps": 3}, {"overfit_batches": 2}])
+def test_a_debug_run_on_two_workers_gives_the_weights_of_one_device(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch, signals: None, limit: dict[str, float]
+) -> None:
+    debug = {"fraction": None, "steps": None, "overfit_batches": None} | limit
+    chief, other, alone = projects(tmp_path, empty_store, "chief", "other", "alone", epochs=2, debug=debug)
+    outputs = run_to_the_end([chief, other])
+    monkeypatch.chdir(alone)
+    import_stage("train").main("tiny")
+    assert_weights_of_one(chief, alone, outputs)
 
 
 @pytest.mark.slow
