@@ -11,8 +11,8 @@ from tiny_imagenet.cli.class_folders import Pictures
 from tiny_imagenet.cli.pack_archive import write_archive
 from tiny_imagenet.cli.picture_splits import find_splits
 from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.field_types import MAX_NAME_LENGTH, is_name
 from tiny_imagenet.core.files import sha256_of
-from tiny_imagenet.core.schema import MAX_NAME_LENGTH, is_name
 from tiny_imagenet.dataset.text import printable
 
 HELP = "make a dataset for the pipeline from a folder that holds a folder of pictures for each class"
