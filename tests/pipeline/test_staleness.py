@@ -1,13 +1,9 @@
 """A one-line edit makes stale what it can change, and no more: each edit is made in a copy, and `dvc status` asked."""
 
-import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from dvc.repo import Repo
 from tests.support.tiny_records import REPOSITORY
 
 from tiny_imagenet.cli.dvc_lock import record, stages_of
@@ -31,20 +27,20 @@ def copy(tmp_path_factory):
     for name in ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", "README.md"):
         shutil.copy2(REPOSITORY / name, folder / name)
     (folder / ".dvc").mkdir()
-    (folder / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    site = f"    site_cache_dir = {folder.parent / 'site'}\n"
+    (folder / ".dvc" / "config").write_text(f"[core]\n    no_scm = true\n    analytics = false\n{site}")
     record(folder, stages_of(folder))
     assert not stale(folder)
     return folder
 
 
 def stale(folder):
-    """The stages whose code or parameters `dvc status` says are changed."""
-    environment = os.environ | {"DVC_SITE_CACHE_DIR": str(folder.parent / "site")}
-    command = [str(Path(sys.executable).parent / "dvc"), "status", "--json"]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    """The stages whose code or parameters DVC says are changed."""
+    with Repo(str(folder)) as repo:
+        status = repo.status()
     return {
-        address
-        for address, changes in json.loads(done.stdout).items()
+        address.rpartition(":")[2]  # before it, the path of dvc.yaml
+        for address, changes in status.items()
         for change in changes
         if isinstance(change, dict)
         for path, what in change.get("changed deps", {}).items()

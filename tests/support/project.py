@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import yaml
+from dvc.repo import Repo
 from mlflow.entities import Run
 from mlflow.tracking import MlflowClient
 
@@ -114,7 +115,9 @@ class Project:
         """Restores the last commit and its DVC outputs."""
         self.git("reset", "--quiet", "--hard")
         self.git("clean", "--quiet", "--force", "-d")
-        self.dvc("checkout", "--force")
+        config = {"core": {"site_cache_dir": self.environment["DVC_SITE_CACHE_DIR"]}}
+        with Repo(str(self.folder), config=config) as repo:  # in this process: it is done after many tests
+            repo.checkout(force=True)
 
     def edit_params(self, **changes: Any) -> None:
         """Changes top-level keys of params.yaml."""
