@@ -106,7 +106,10 @@ def test_the_printed_lines_work_in_params_yaml(folder: Path, tmp_path: Path, pac
     assert load_params(tmp_path / "params.yaml").dataset_name == "my-pictures"
     verify(tmp_path / "my pictures.zip", params["datasets"]["my-pictures"]["sha256"])
     assert out.startswith(f"{tmp_path / 'my pictures.zip'}: 3 classes, 13 train and 4 val images of 24 x 24 pixels\n")
-    assert f"TINY_IMAGENET_ARCHIVE='{tmp_path / 'my pictures.zip'}' dvc exp run -S dataset=my-pictures" in out
+    assert (
+        f"TINY_IMAGENET_ARCHIVE='{tmp_path / 'my pictures.zip'}' dvc exp run -S dataset=my-pictures -S batch_size="
+        in out
+    )
 
 
 def test_the_name_is_valid_in_params_yaml(folder: Path, tmp_path: Path, pack) -> None:

@@ -27,8 +27,10 @@ USAGE = """Add to `datasets:` in params.yaml
 
 and run
 
-  TINY_IMAGENET_ARCHIVE={archive} dvc exp run -S dataset={name}
+  TINY_IMAGENET_ARCHIVE={archive} dvc exp run -S dataset={name}{few}
 """
+FEW = 2_500  # train images: ten batches of the recipes with the largest
+SMALL_BATCH = 25
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,7 +59,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{out}: {len(splits.train)} classes, {counts} images of {size} x {size} pixels")
     print("".join(f"note: {printable(line)}\n" for line in splits.notes))
     name, archive = _dataset_name(out), shlex.quote(str(out.resolve()))
-    print(USAGE.format(name=name, sha256=sha256_of(out), archive=archive), end="")
+    train = _count(splits.train)
+    few = f" -S batch_size={min(SMALL_BATCH, train)}" if train < FEW else ""
+    print(USAGE.format(name=name, sha256=sha256_of(out), archive=archive, few=few), end="")
     return 0
 
 
