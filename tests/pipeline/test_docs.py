@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,28 +59,38 @@ def typed_in(workspace: Project, dropout: object) -> Project:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         PIL.Image.fromarray(rng.integers(0, 256, (70, 80, 3), np.uint8)).save(path)
-    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin").mkdir(parents=True, exist_ok=True)
     (folder / ".venv/bin/activate").write_text(f"PATH={Path(sys.executable).parent}:$PATH\n", encoding="utf-8")
     for name in (".cache", ".checkpoints", ".demo"):
         (folder / name).mkdir(exist_ok=True)
     return workspace
 
 
+def quick_lines(page: str) -> list[str]:
+    return [line for line in LINES[page] if not (not_run(line) or TRAINS.search(line) or NEEDS_ONE.search(line))]
+
+
+@pytest.mark.parametrize("page", [page for page in LINES if quick_lines(page)])
+def test_the_commands_of_a_page_run(typed_in: Project, page: str) -> None:
+    type_lines(typed_in, quick_lines(page))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page, lines in LINES.items() if not all(map(not_run, lines))])
-@pytest.mark.parametrize("training", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["quick", "all"])
-def test_the_commands_of_a_page_run(typed_in: Project, page: str, training: bool) -> None:
-    lines = [line for line in LINES[page] if not not_run(line)]
-    if not training:
-        lines = [line for line in lines if not TRAINS.search(line) and not NEEDS_ONE.search(line)]
+def test_all_commands_of_a_page_run(typed_in: Project, page: str) -> None:
+    type_lines(typed_in, [line for line in LINES[page] if not not_run(line)])
+
+
+def type_lines(project: Project, lines: Sequence[str]) -> None:
     settings = ""  # of the shell, which stay for the page's next lines
     for line in lines:
-        output = run(typed_in, settings, line)
+        output = run(project, settings, line)
         if line.startswith(("export", "source")):
             settings += line
         if "tiny-imagenet pack" in line:
-            add_dataset(typed_in, output)
+            add_dataset(project, output)
         if line.startswith("dvc queue start"):
-            finish_queue(typed_in)
+            finish_queue(project)
 
 
 def run(project: Project, settings: str, line: str) -> str:
