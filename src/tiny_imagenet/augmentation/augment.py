@@ -115,7 +115,7 @@ def _sample_matrices(
     return matrices
 
 
-@tf.function(jit_compile=True)  # which keeps int32 in the GPU's memory
+@tf.function(jit_compile=True, autograph=False)  # which keeps int32 in the GPU's memory
 def source_index(flip: tf.Tensor, shift: tf.Tensor, image_size: int) -> tf.Tensor:
     """Returns the source row and column of each output row and column of images that are flipped, then shifted.
 

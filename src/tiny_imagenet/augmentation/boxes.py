@@ -74,7 +74,7 @@ def inside(boxes: tf.Tensor, image_size: int) -> tf.Tensor:
     return (rows[:, :, None] & columns[:, None, :])[..., None]
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def erase(images: tf.Tensor, boxes: tf.Tensor) -> tf.Tensor:
     """Fills each image's box with gray: about zero after normalization, as in torchvision."""
     return tf.where(inside(boxes, images.shape[1]), GRAY, images)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def brighten(images: tf.Tensor, factors: tf.Tensor, *, rescale_max: bool) -> tf.Tensor:
     """Multiplies each image by its factor and clips it to 0 to 255.
 

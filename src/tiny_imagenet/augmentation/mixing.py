@@ -69,7 +69,7 @@ def sample_box(lam: tf.Tensor, center: tf.Tensor, image_size: int) -> tf.Tensor:
     return tf.concat([first, tf.clip_by_value(middle + half, 0.0, image_size) - first], axis=0)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def mix_images(images: tf.Tensor, others: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
     """Mixes images with others, both (batch, size, size, 3), by a Mix's `weights`."""
     return images * weights + others * (1.0 - weights)

@@ -37,13 +37,13 @@ def resample(images: tf.Tensor, transforms: tf.Tensor, interpolation: str) -> tf
     return _blend(_corners(packed, transforms, height, width), transforms, height, width)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def gather_images(images: tf.Tensor, indices: tf.Tensor) -> tf.Tensor:
     """Gathers images on the device: without XLA, TensorFlow has no kernel to gather uint8 on a GPU."""
     return tf.gather(images, indices)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def gather_pixels(images: tf.Tensor, indices: tf.Tensor, source_index: tf.Tensor) -> tf.Tensor:
     """Gathers images shifted or flipped by whole pixels: equal to `resample`, and three times as fast.
 
@@ -62,7 +62,7 @@ def gather_pixels(images: tf.Tensor, indices: tf.Tensor, source_index: tf.Tensor
     return tf.cast(tf.gather_nd(images, tf.stack(each, axis=-1)), tf.float32)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _pack(images: tf.Tensor) -> tf.Tensor:
     """Returns one int32 a pixel, (batch * height * width,)."""
     red, green, blue = tf.unstack(tf.cast(tf.reshape(images, (-1, 3)), tf.int32), axis=1)
@@ -73,7 +73,7 @@ def _channels(packed: tf.Tensor) -> list[tf.Tensor]:
     return [tf.cast(tf.bitwise.right_shift(packed, shift) & 255, tf.float32) for shift in (0, 8, 16)]
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _unpack(packed: tf.Tensor, height: int, width: int) -> tf.Tensor:
     return tf.reshape(tf.stack(_channels(packed), axis=-1), (-1, height, width, 3))
 
@@ -99,7 +99,7 @@ def _gather(packed: tf.Tensor, x: tf.Tensor, y: tf.Tensor, height: int, width: i
     return tf.gather(packed, first + y * width + x)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _nearest(packed: tf.Tensor, transforms: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Returns the pixels nearest to the coordinates, halves rounded up, packed (batch, height * width)."""
     x, y = (
@@ -108,7 +108,7 @@ def _nearest(packed: tf.Tensor, transforms: tf.Tensor, height: int, width: int) 
     return _gather(packed, tf.cast(x, tf.int32), tf.cast(y, tf.int32), height, width)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _corners(packed: tf.Tensor, transforms: tf.Tensor, height: int, width: int) -> Corners:
     """Returns the four pixels around each coordinate."""
     left, top = (tf.cast(at, tf.int32) for at in _coordinates(transforms, height, width))
@@ -116,7 +116,7 @@ def _corners(packed: tf.Tensor, transforms: tf.Tensor, height: int, width: int) 
     return tuple(_gather(packed, x, y, height, width) for y in (top, bottom) for x in (left, right))
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _blend(corners: Corners, transforms: tf.Tensor, height: int, width: int) -> tf.Tensor:
     """Interpolates the four pixels around each coordinate; float32 (batch, height, width, 3)."""
     x, y = _coordinates(transforms, height, width)

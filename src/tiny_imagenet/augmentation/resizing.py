@@ -19,7 +19,7 @@ def resize(images: tf.Tensor, size: int) -> tf.Tensor:
     return tf.reshape(_weigh(tf.reshape(rows, (-1, before, 3)), size), (-1, size, size, 3))
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def _weigh(lines: tf.Tensor, size: int) -> tf.Tensor:
     """Returns `size` weighted sums over the middle axis of (many, lines, values)."""
     first, weights = triangle_weights(lines.shape[1], size)

@@ -36,7 +36,7 @@ def uniform(seed: tf.Tensor, shape: Sequence[int], first: tf.Tensor | int = 0) -
     return tf.reshape(numbers - 1.0, shape)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def random_bit(seed: int, numbers: tf.Tensor) -> tf.Tensor:
     """Returns a random bit, bool, for each number, an integer below 2^31: a function of the number and the seed.
 

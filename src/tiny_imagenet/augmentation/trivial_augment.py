@@ -60,7 +60,7 @@ def matrices(operation: tf.Tensor, magnitude: tf.Tensor, image_size: int) -> tf.
     return transforms.product(shear, moved)
 
 
-@tf.function(jit_compile=True)
+@tf.function(jit_compile=True, autograph=False)
 def change_colors(images: tf.Tensor, operation: tf.Tensor, magnitude: tf.Tensor) -> tf.Tensor:
     """Applies the color operations to images, float32 (batch, height, width, 3), 0 to 255."""
     for name, change in COLOR_OPERATIONS.items():

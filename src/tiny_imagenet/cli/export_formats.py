@@ -124,7 +124,7 @@ def _open_keras(path: Path) -> Predict:
     import tensorflow as tf
 
     model = keras.saving.load_model(path, compile=False)
-    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+    call = tf.function(lambda images: model(images, training=False), reduce_retracing=True, autograph=False)
     return lambda images: call(tf.constant(images)).numpy()
 
 

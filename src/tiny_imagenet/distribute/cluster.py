@@ -200,7 +200,9 @@ def _sum(strategy: tf.distribute.Strategy, values: np.ndarray) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def _adder(strategy: tf.distribute.Strategy) -> Callable[[tf.Tensor], tf.Tensor]:
     # Called eagerly, TensorFlow starts a thread pool for each sum, and leaks it if the sum fails.
-    add: Callable[[tf.Tensor], tf.Tensor] = tf.function(lambda values: strategy.reduce("SUM", values, axis=None))
+    add: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        lambda values: strategy.reduce("SUM", values, axis=None), autograph=False
+    )
     return add
 
 

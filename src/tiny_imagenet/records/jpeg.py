@@ -120,5 +120,7 @@ def _decoder() -> Callable[[tf.Tensor], tf.Tensor]:
     def decode_batch(images: tf.Tensor) -> tf.Tensor:
         return tf.map_fn(one, images, fn_output_signature=tf.TensorSpec([None, None, 3], tf.uint8))
 
-    decoder: Callable[[tf.Tensor], tf.Tensor] = tf.function(decode_batch, [tf.TensorSpec([None], tf.string)])
+    decoder: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        decode_batch, [tf.TensorSpec([None], tf.string)], autograph=False
+    )
     return decoder

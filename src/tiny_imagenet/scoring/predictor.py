@@ -38,7 +38,7 @@ def make_predictor(
         logits = infer(images)
         return (logits + infer(tf.reverse(images, [2]))) / 2.0 if flip_tta else logits
 
-    @tf.function
+    @tf.function(autograph=False)
     def predict_batch(batch: tf.Tensor) -> tf.Tensor:
         return strategy.gather(strategy.run(predict_replica, args=(batch,)), axis=0)
 

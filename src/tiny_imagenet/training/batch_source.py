@@ -133,7 +133,7 @@ def _prefetch(items: Iterator[DecodedSplit]) -> Iterator[DecodedSplit]:
         ended.set()
 
 
-@tf.function(reduce_retracing=True)
+@tf.function(reduce_retracing=True, autograph=False)
 def _copy(*tensors: tf.Tensor) -> list[tf.Tensor]:
     return [tf.identity(tensor) for tensor in tensors]
 

@@ -60,10 +60,11 @@ class TrainStep:
             gradients = partial(self._gradients, epoch)
             one_program = self.settings.xla and compiles_whole_step(self.strategy)
             if self.settings.xla and not one_program:
-                gradients = tf.function(gradients, jit_compile=True)
+                gradients = tf.function(gradients, jit_compile=True, autograph=False)
             step = partial(self._on_all_replicas, partial(self._step, gradients, self._variables(epoch)))
             if one_program:
-                step = tf.function(step, jit_compile=True)
+                step = tf.function(step, jit_compile=True, autograph=False)
+            step = tf.autograph.experimental.do_not_convert(step)  # the loop alone is Python to be converted
             self.compiled[epoch] = tf.function(partial(self._loop, step), reduce_retracing=True)
         return self.compiled[epoch]
 
