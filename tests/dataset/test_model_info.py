@@ -28,7 +28,14 @@ def test_a_file_of_an_earlier_version_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "what"),
-    [("{", "Invalid JSON"), ("{}", "model: Field required"), ("[]", "Input should be an object")],
+    [
+        ("{", "Invalid JSON"),
+        ("{}", "model: Field required"),
+        ("[]", "Input should be an object"),
+        (INFO.model_dump_json().replace(INFO.model, "../src"), "model: "),
+        (INFO.model_dump_json().replace(f'"{INFO.dataset}"', '"\\u001b[31m"'), "dataset: "),
+        (INFO.model_dump_json().replace(f":{INFO.image_size},", ":300000,"), "image_size: "),
+    ],
 )
 def test_damaged_metadata_is_one_line(tmp_path: Path, content: str, what: str) -> None:
     with zipfile.ZipFile(tmp_path / "model.keras", "w") as file:
@@ -43,6 +50,23 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes().replace(b"cup, mug", b"cup, jug", 1))
     with pytest.raises(InputError, match=r"is damaged .*; run `dvc checkout`"):
         read_model_info(path)
+
+
+def with_field(path: Path, offset: int, value: int) -> None:
+    """Changes a field of 16 bits in the zip's directory and in the member's own header, which is two bytes shorter."""
+    data = bytearray(path.read_bytes())
+    for start, at in ((data.rindex(b"PK\x01\x02"), offset), (data.rindex(b"PK\x03\x04"), offset - 2)):
+        data[start + at : start + at + 2] = value.to_bytes(2, "little")
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(("offset", "value"), [(8, 1), (10, 99), (10, 14), (10, 8)])  # encrypted; kinds of compression
+def test_a_member_that_zipfile_cannot_read_is_one_line(tmp_path: Path, offset: int, value: int) -> None:
+    path = write_metadata(tmp_path / "model.keras")
+    with_field(path, offset, value)
+    with pytest.raises(InputError, match=r"model\.keras: (cannot be read|is damaged) .*; run `dvc checkout`") as caught:
+        read_model_info(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_unpacks_to_far_more_than_its_size_is_not_unpacked(

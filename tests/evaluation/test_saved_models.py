@@ -86,6 +86,21 @@ def test_code_in_a_model_is_not_run(tmp_path: Path) -> None:
         load_model(save(model, tmp_path / "model.keras"))
 
 
+def test_another_object_of_keras_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model\.keras: cannot be loaded: "):
+        load_model(save(keras.Sequential([keras.layers.Dense(3)]), tmp_path / "model.keras"))
+
+
+def test_a_long_message_of_keras_is_cut(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ValueError("word " * 100_000)
+
+    monkeypatch.setattr(keras.saving, "load_model", refuse)
+    with pytest.raises(InputError) as caught:
+        load_model(saved)
+    assert len(str(caught.value)) < 600
+
+
 def test_a_class_named_in_the_file_is_not_imported(saved: Path) -> None:
     with zipfile.ZipFile(saved) as file:
         members = {name: file.read(name) for name in file.namelist()}

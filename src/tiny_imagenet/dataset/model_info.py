@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import lzma
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
 
 from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.field_types import Name
 from tiny_imagenet.core.schema import Record
 from tiny_imagenet.core.strict_yaml import parse_json
 from tiny_imagenet.dataset.classes import Class
 
 MEMBER = "tiny_imagenet.json"  # of the zip; Keras ignores members that it does not know
 MAX_RATIO = 20  # of a file's content to its size: models are stored, hardly compressed
+MAX_IMAGE_SIZE = 4096  # pixels
+# What zipfile raises for a damaged, an encrypted or an unknown kind of member.
+UNREADABLE = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 TRAIN_AGAIN = "train the model again with `dvc repro --force`"
 
 
@@ -29,9 +35,9 @@ class ModelInfo(Record):
         flip_tta: Whether evaluation averaged the logits of each image and of its mirror image.
     """
 
-    model: str
-    dataset: str
-    image_size: Annotated[int, Field(ge=1)]
+    model: Name  # becomes a part of paths
+    dataset: Name
+    image_size: Annotated[int, Field(ge=1, le=MAX_IMAGE_SIZE)]
     classes: Annotated[tuple[Class, ...], Field(min_length=1)]
     flip_tta: bool
 
@@ -56,6 +62,6 @@ def read_model_info(path: Path) -> ModelInfo:
             content = file.read(MEMBER)
     except FileNotFoundError:
         raise InputError(path, "not found", "run `dvc repro`") from None
-    except (OSError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise InputError(path, f"cannot be read ({error})", "run `dvc checkout`") from None
     return parse_json(ModelInfo, content, f"{path}: {MEMBER}", TRAIN_AGAIN)

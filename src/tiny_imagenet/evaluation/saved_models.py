@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import keras
 
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.dataset.model_info import ModelInfo, read_model_info
+
+MAX_REASON = 300  # characters
 
 
 def load_model(path: Path) -> tuple[keras.Model, ModelInfo]:
@@ -22,9 +25,10 @@ def load_model(path: Path) -> tuple[keras.Model, ModelInfo]:
     info = read_model_info(path)
     try:
         model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever its parts raise
-        raise InputError(path, f"cannot be loaded: {error}", "train it again") from None
-    shapes = (model.input_shape[1:], model.output_shape[1:])
+        shapes = (model.input_shape[1:], model.output_shape[1:])  # another Keras object has none
+    except Exception as error:  # Keras raises whatever its parts raise, with a configuration of any length
+        reason = textwrap.shorten(str(error), MAX_REASON, placeholder=" ...")
+        raise InputError(path, f"cannot be loaded: {reason}", "train it again") from None
     size, logits = info.image_size, (len(info.classes),)
     if shapes not in (((size, size, 3), logits), ((None, None, 3), logits)):
         what = f"maps {shapes[0]} to {shapes[1]}, not {(size, size, 3)} to {logits} as it says"
