@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import pytest
@@ -20,14 +19,6 @@ class Finished(NamedTuple):
 
 
 Run = Callable[..., Finished]
-
-
-@pytest.fixture(autouse=True)
-def _restored_sigpipe() -> Iterator[None]:
-    """Restores the handler of SIGPIPE, which a command sets to end quietly in a pipe."""
-    handler = signal.getsignal(signal.SIGPIPE)
-    yield
-    signal.signal(signal.SIGPIPE, handler)
 
 
 @pytest.fixture

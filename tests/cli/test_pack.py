@@ -322,15 +322,27 @@ def test_every_unreadable_picture_is_reported(folder: Path, tmp_path: Path, pack
         (lambda folder: None, ["--image-size", "0"], "--image-size: is 0; choose 1 to 2048"),
         (lambda folder: None, ["--seed", "-1"], "--seed: is -1"),
         (lambda folder: None, ["--val", "absent"], "absent: is not a folder"),
-        (lambda folder: (folder.parent / "mine.zip").mkdir(), [], "mine.zip: cannot be written"),
+        (lambda folder: (folder.parent / "mine.zip").mkdir(), [], "mine.zip: is a folder; name a file"),
     ],
 )
 def test_wrong_input(folder: Path, tmp_path: Path, run, spoil, words, message) -> None:
     spoil(folder)
     status, out, err = run("pack", folder, tmp_path / "mine.zip", *words)
-    assert (status, out) == (1 if "cannot be written" in message else 2, "")
+    assert (status, out) == (2, "")
     assert message in err
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == []
+
+
+@pytest.mark.parametrize("out", [".", "", "made"])
+def test_a_folder_as_the_archive_is_refused_before_any_picture_is_read(
+    folder: Path, tmp_path: Path, pack, out: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "made").mkdir()
+    for path in folder.glob("*/*.jpg"):
+        path.write_bytes(b"no picture")
+    monkeypatch.chdir(tmp_path)
+    status, _, err = pack(folder, out)
+    assert (status, err) == (2, f"error: pack: {out or '.'}: is a folder; name a file\n")
 
 
 def test_a_wrong_folder(folder: Path, tmp_path: Path, pack) -> None:

@@ -118,3 +118,45 @@ def test_a_stage_ends_with_its_parent_if_that_is_dvc(variables: dict[str, str], 
         assert process.stdout.readline() == "started\n"
         process.kill()
         assert process.communicate("go on\n", timeout=60) == (out, err.format(pid=process.pid))  # until the stage ends
+
+
+COMMAND = """
+import socket, sys
+from tiny_imagenet.core.process import command_process, stage_process
+with {process}("predict"):
+    {body}
+print("went on", file=sys.stderr)
+"""
+
+
+def run_command(process: str, body: str, **streams: object) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(Path(process_handling.__file__).parents[2])}
+    words = [sys.executable, "-c", COMMAND.format(process=process, body=body)]
+    return subprocess.run(words, env=environment, text=True, check=False, **streams)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("process", "body", "status", "err"),
+    [
+        ("command_process", "print('an answer', flush=True); print('work', file=sys.stderr)", 141, ""),
+        ("command_process", "print('an answer')", 141, ""),  # which is written at the end
+        ("command_process", "print('a' * 1_000_000); print('work', file=sys.stderr)", 141, ""),
+        ("stage_process", "print('a line', flush=True); print('work', file=sys.stderr)", 0, "work\nwent on\n"),
+        ("stage_process", "print('a line')", 0, "went on\n"),
+    ],
+)
+def test_a_reader_that_is_gone_ends_a_command_quietly_and_no_stage(
+    process: str, body: str, status: int, err: str
+) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    result = run_command(process, body, stdout=writer, stderr=subprocess.PIPE)
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (status, err)
+
+
+def test_a_server_that_closes_the_connection_does_not_end_a_command_without_a_word() -> None:
+    body = "a, b = socket.socketpair(); b.close(); a.send(b'x')"
+    result = run_command("command_process", body, capture_output=True)
+    assert result.returncode == 1
+    assert "BrokenPipeError" in result.stderr

@@ -23,7 +23,11 @@ from tiny_imagenet.core.streams import SafeStream, protect_streams, redact, secr
         ("https://host/a.zip?t0ken; correct the url", "https://host/a.zip?***; correct the url"),
         ("exceeded with url: /a.zip?token=abc (Caused by", "exceeded with url: /a.zip?*** (Caused by"),
         ("Authorization: Basic YW5uOnMzY3JldA==", "Authorization: Basic ***"),
+        ("{'Proxy-Authorization': b'Bearer abc.def'}", "{'Proxy-Authorization': b'Bearer ***'}"),
         ("http://ann:s@a/x and http://bob:t@b/y", "http://***@a/x and http://***@b/y"),
+        ("http://ann:p@ss/word@host/x", "http://***@host/x"),
+        ("https://t0ken@host:80/a@2.whl", "https://***@host:80/a@2.whl"),
+        ("(/login?next=http://host/a?t0ken)", "(/login?***)"),
     ],
 )
 def test_what_is_secret_in_an_address_is_hidden(text: str, shown: str) -> None:
@@ -37,6 +41,7 @@ def test_what_is_secret_in_an_address_is_hidden(text: str, shown: str) -> None:
         "http://127.0.0.1:5000/#/experiments/1?workflowType=machine_learning&viewStateShareKey=runs",
         "models:/digits@champion, train@vgg, HEAD:vgg, ann@example.org",
         "did you mean 'lr'? choose a=b",
+        "photo.jpg?w=600: cannot be read; Basic trainers-shoes",
     ],
 )
 def test_other_text_stays(text: str) -> None:
@@ -57,6 +62,48 @@ def test_secrets_of_the_environment_are_hidden_wherever_they_stand() -> None:
     assert secrets == {"long%2Fsecret", "long/secret", "another-one", "canary-token"}
     text = "key (long/secret) of user 'ann', long%2Fsecret, another-one, canary-token; a word"
     assert redact(text, secrets) == "key (***) of user 'ann', ***, ***, ***; a word"
+
+
+def test_an_answer_may_look_like_a_path_with_a_query_or_a_header() -> None:
+    answer = '{"picture": "/home/ann/photo.jpg?w=600", "class": "Basic trainers-shoes"}'
+    assert redact(answer, paths=False) == answer
+    assert redact("https://ann:word@host/a?b=c", paths=False) == "https://***@host/a?***"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "://a:" * 200_000 + "?",
+        "://a:" * 200_000 + "@",
+        "://a@/" * 200_000,
+        "://" * 300_000 + "@?",
+        "A1b2" * 250_000 + "?",
+        "?" * 1_000_000,
+        "?a=" * 300_000,
+        "http://a?" + ")" * 1_000_000 + "x",
+        "Authorization" + ": " * 500_000,
+    ],
+)
+def test_a_text_of_a_megabyte_takes_linear_time(text: str) -> None:
+    """It takes hours in quadratic time."""
+    assert len(redact(text)) <= 2 * len(text)
+
+
+def test_a_path_is_no_secret() -> None:
+    path = "/usr/local/bin:/opt/homebrew/opt/python@3.12/bin:/opt/another/python@3.11/bin"
+    models = "http://host:8080/models/digits@champion"
+    assert secrets_of({"PATH": path, "MODELS": models, "MAIL": "mailto:ann@example.org"}) == set()
+
+
+def test_each_address_of_a_variable_has_its_secret() -> None:
+    value = "http://ann:first-one@a,http://bob:second-one@b http://c:third/one@c|https://d:fo@urth-one@d/x@y"
+    assert secrets_of({"PROXIES": value}) >= {"first-one", "second-one", "third/one", "fo@urth-one"}
+
+
+def test_of_two_secrets_that_begin_alike_nothing_is_left() -> None:
+    secrets = frozenset(f"{'canary-token'}{'-more' * number}" for number in range(20))
+    for secret in secrets:
+        assert redact(f"a {secret} b", secrets) == "a *** b"
 
 
 def test_all_that_is_printed_passes(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +159,13 @@ def test_a_full_disk_is_one() -> None:
     stream = SafeStream(io.TextIOWrapper(Closed(errno.ENOSPC), write_through=True), frozenset())  # type: ignore[type-var]
     with pytest.raises(OSError, match="gone"):
         print("a line", file=stream, flush=True)  # type: ignore[call-overload]
+
+
+def test_answers_go_to_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    protect_streams()
+    for stream in (sys.stdout, sys.stderr):
+        print("/a/photo.jpg?w=600", file=stream)
+    assert capsys.readouterr() == ("/a/photo.jpg?w=600\n", "/a/photo.jpg?***\n")
 
 
 def test_a_process_without_streams(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,7 +120,10 @@ def test_copies_a_local_archive(workspace: Workspace, mine: Path) -> None:
 def test_files_left_by_a_killed_run_are_replaced(workspace: Workspace, mine: Path) -> None:
     workspace.archive.parent.mkdir()
     workspace.archive.write_bytes(mine.read_bytes()[:100])
-    workspace.archive.with_name(".temporary-archive.zip").write_bytes(b"half")
+    leftover = workspace.archive.with_name(".temporary-archive.zip-0a1b2c3d")
+    leftover.mkdir()
+    (leftover / ".lock").touch()
+    (leftover / "new.zip").write_bytes(b"half")
     assert workspace.run().returncode == 0
     assert workspace.left() == ["archive.zip"]
     assert workspace.archive.read_bytes() == mine.read_bytes()

@@ -103,6 +103,11 @@ def test_any_character_may_stand_in_the_path(
     assert list(tmp_path.iterdir()) == [root]
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Returns the files, without that of the lock, which stays."""
+    return sorted(each for each in folder.rglob("*") if each.is_file() and each.name != ".lock")
+
+
 def respond(status: int) -> HTTPServer:
     """Starts a server that answers every request with a status."""
 
@@ -143,7 +148,7 @@ def test_a_server_that_refuses(
         server.shutdown()
     assert "\n" not in str(caught.value)
     assert "s3cret" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
+    assert files_in(tmp_path) == []
 
 
 @pytest.mark.parametrize(
@@ -170,13 +175,13 @@ def test_a_store_that_cannot_be_opened(
     (tmp_path / "folder").mkdir()
     with closing(sqlite3.connect(tmp_path / "other.db")) as database:
         database.execute("CREATE TABLE bookmarks (url TEXT)")
-    before = sorted(tmp_path.rglob("*"))
+    before = files_in(tmp_path)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address.format(root=tmp_path))
     with pytest.raises(PipelineError, match=message) as caught, open_store(tmp_path, "digits"):
         pass
     assert "\n" not in str(caught.value)
     assert "s3cret" not in str(caught.value)
-    assert sorted(tmp_path.rglob("*")) == before
+    assert files_in(tmp_path) == before
 
 
 def test_a_locked_database(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,6 +216,37 @@ def test_an_error_inside_the_block_is_one_line_too(root: Path, error: Exception,
 )
 def test_the_first_line_of_an_error_or_its_type(error: Exception, line: str) -> None:
     assert first_line(error) == line
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), MlflowException("refused")])
+def test_a_first_try_that_fails_leaves_no_database(
+    tmp_path: Path, error: BaseException, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        for name in ("mlflow.db", "mlflow.db-journal", "mlflow.db-other"):
+            (tmp_path / "mlruns" / name).touch()
+        raise error
+
+    monkeypatch.setattr(MlflowClient, "get_experiment_by_name", fail)
+    with pytest.raises(type(error)):
+        connect(tmp_path, "digits")
+    assert [each.name for each in files_in(tmp_path)] == ["mlflow.db-other"]
+
+
+def test_an_interrupt_before_the_lock_leaves_the_database_of_another(
+    tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both started without a database; the other created it while this one waited for the lock."""
+
+    def wait(*_: object) -> None:
+        shutil.copy(empty_store / "mlflow.db", tmp_path / "mlruns" / "mlflow.db")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("fcntl.flock", wait)
+    with pytest.raises(KeyboardInterrupt):
+        connect(tmp_path, "digits")
+    assert (tmp_path / "mlruns" / "mlflow.db").is_file()
+    assert (tmp_path / "mlruns" / ".lock").is_file()
 
 
 CODE = """

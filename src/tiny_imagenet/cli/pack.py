@@ -12,7 +12,7 @@ from tiny_imagenet.cli.pack_archive import write_archive
 from tiny_imagenet.cli.picture_splits import find_splits
 from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.field_types import MAX_NAME_LENGTH, is_name
-from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.core.files import require_replaceable, sha256_of
 from tiny_imagenet.dataset.text import printable
 
 HELP = "make a dataset for the pipeline from a folder that holds a folder of pictures for each class"
@@ -51,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     size, out = arguments.image_size, arguments.out
     if not 1 <= size <= MAX_SIZE:
         raise InputError("--image-size", f"is {size}", f"choose 1 to {MAX_SIZE}")
+    require_replaceable(out)
     splits = find_splits(arguments.folder, arguments.val, arguments.val_fraction, arguments.seed)
     write_archive(out, splits, size, arguments.folder)
     counts = f"{_count(splits.train):,} train and {_count(splits.val):,} val"

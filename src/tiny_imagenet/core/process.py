@@ -32,10 +32,17 @@ def stage_process(stage: str) -> Iterator[None]:
 
 @contextmanager
 def command_process(command: str) -> Iterator[None]:
-    """Runs the body of a command: a closed pipe (`| head`) ends it silently."""
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    with exit_with_one_line(command):
-        yield
+    """Runs the body of a command: a closed pipe (`| head`) ends it silently.
+
+    Not by SIGPIPE, which a server that closes its connection would send, too.
+    """
+    protect_streams(quits=True)
+    try:
+        with exit_with_one_line(command):
+            yield
+    finally:
+        if sys.stdout is not None:
+            sys.stdout.flush()  # the interpreter's own, at its end, would print an error
 
 
 @contextmanager

@@ -95,7 +95,7 @@ def reported_errors(root: Path, kinds: tuple[type[Exception], ...] = (Exception,
 def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     """Returns what `open_store` yields; under a lock, since processes that create a store together would race.
 
-    A try that fails leaves no new file.
+    A try that fails leaves no new database.
 
     Raises:
         PipelineError: The database is another program's.
@@ -104,7 +104,7 @@ def connect(root: Path, experiment: str) -> tuple[MlflowClient, str]:
     uri = store_uri(root)
     path = store_path(uri)
     folder = path.parent if path else root / "mlruns"
-    with _removed_if_failed(folder, path), locked(folder):
+    with locked(folder), _removed_if_failed(path):
         if path:
             check_database(path)
         mlflow.set_tracking_uri(uri)
@@ -137,16 +137,13 @@ def check_database(path: Path) -> None:
 
 
 @contextmanager
-def _removed_if_failed(folder: Path, path: Path | None) -> Iterator[None]:
-    """Removes after an exception the files and folders that are new since the start."""
-    files = [each for each in (path, folder / ".lock") if each and not each.exists()]
-    folders = [each for each in (folder, *folder.parents) if not each.exists()]
+def _removed_if_failed(path: Path | None) -> Iterator[None]:
+    """Removes a database after an exception if there was none; under the lock, since another may create it, too."""
+    is_new = path is not None and not path.exists()
     try:
         yield
     except BaseException:
-        for file in files:
-            file.unlink(missing_ok=True)
-        for each in folders:
-            if each.is_dir() and not any(each.iterdir()):
-                each.rmdir()
+        if path is not None and is_new:
+            for suffix in ("", "-journal", "-wal", "-shm"):  # SQLite would apply a journal to the next database
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
         raise

@@ -38,7 +38,7 @@ OF_A_DATABASE = (
     (r"malformed|not a database", "is damaged, or not a database", "restore a copy of it, or move it away"),
     (r"readonly|[Rr]ead-only", "is read-only", "make the file and its folder writable"),
     (r"Permission denied|PermissionError", "cannot be accessed", "check the owner and permissions of file and folder"),
-    (r"unable to open|director", "cannot be opened", "name a file in a folder that can be written"),
+    (r"unable to open|director|FileExists", "cannot be opened", "name a file in a folder that can be written"),
     (
         r"database schema|locate revision",
         "is of another MLflow version",
