@@ -93,8 +93,8 @@ clean: ## remove the environments, the demo and the caches (no data, model or ru
 	rm -rf .venv .venv-addons .venv-bench .demo .cache .mypy_cache .pytest_cache .ruff_cache
 
 $(READY): requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || \
-		{ echo "error: make: $(PYTHON) is not Python 3.10 to 3.13; name one, as in make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(not ((3, 10, 12) <= v < (3, 11) or (3, 11, 4) <= v < (3, 14)))' || \
+		{ echo "error: make: $(PYTHON) is not Python 3.10 to 3.13 (3.10.12, 3.11.4 or newer); name one, as in make PYTHON=python3.12 ..." >&2; exit 2; }
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
 	.venv/bin/python -m pip install --disable-pip-version-check --quiet --no-deps --no-build-isolation --editable .

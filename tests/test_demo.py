@@ -1,17 +1,31 @@
 """The demo's copy of the pipeline, and its parameters."""
 
+import os
 import shutil
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from demo.run import make_copy
+from demo import run
+from demo.run import make_copy, repro
 
+from tiny_imagenet.core.errors import InputError
 from tiny_imagenet.core.params import load_params
 
 ROOT = Path(__file__).parents[1]
 DEMO, MAIN = load_params(ROOT / "demo" / "params.yaml"), load_params(ROOT / "params.yaml")
+DVC = f"""#!{sys.executable}
+import os, sys, time
+try:
+    print(os.environ["MLFLOW_TRACKING_URI"], flush=True)
+    time.sleep(60 if "WAIT" in os.environ else 0)
+except KeyboardInterrupt:
+    print("dvc saved its state")
+    sys.exit(252)
+"""
 COPIED = {"dvc.yaml", "params.yaml", ".dvcignore", ".dvc", "src", "stages"}
 
 
@@ -40,6 +54,93 @@ def test_the_copy_has_code_and_parameters_and_nothing_else(checkout):
     assert not [*copy.rglob("__pycache__"), *copy.rglob("*.jpg"), *copy.rglob("*.egg-info")]
     assert load_params(copy / "params.yaml") == DEMO
     assert "remote" not in (copy / ".dvc" / "config").read_text()
+
+
+def test_a_link_is_refused_and_its_folder_is_kept(checkout, tmp_path):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "file").touch()
+    (checkout / ".demo").symlink_to(tmp_path / "other")
+    with pytest.raises(InputError, match=r"\.demo: is a link; remove it"):
+        make_copy(checkout, checkout / ".demo")
+    assert (tmp_path / "other" / "file").exists()
+
+
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """Puts a program in the place of dvc, which prints the address of the store."""
+    path = tmp_path / "bin" / "dvc"
+    path.parent.mkdir()
+    path.write_text(DVC)
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", os.pathsep.join([str(path.parent), os.environ["PATH"]]))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+
+
+@contextmanager
+def running_demo(checkout):
+    """Starts the demo, as a terminal does, up to the start of dvc; ends it with Ctrl-C."""
+    command = [sys.executable, checkout / "demo" / "run.py"]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = os.environ | {"WAIT": "1"}
+    with subprocess.Popen(command, env=environment, start_new_session=True, **pipes) as process:
+        assert process.stdout.readline().startswith("sqlite:")
+        try:
+            yield process
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+
+
+@pytest.mark.usefixtures("stub")
+def test_ctrl_c_lets_dvc_end_and_leaves_no_traceback(checkout):
+    with running_demo(checkout) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.communicate(timeout=60) == ("dvc saved its state\n", "")
+    assert process.returncode == 252
+
+
+@pytest.mark.usefixtures("signals")
+def test_ctrl_c_before_dvc_is_one_line(tmp_path, monkeypatch, capfd):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "make_copy", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        run.main()
+    assert ended.value.code == 130
+    assert capfd.readouterr() == ("", "demo: interrupted\n")
+
+
+@pytest.mark.usefixtures("stub")
+def test_a_second_demo_leaves_the_first_alone(checkout):
+    with running_demo(checkout):
+        (checkout / ".demo" / "result").touch()
+        second = subprocess.run([sys.executable, checkout / "demo" / "run.py"], capture_output=True, text=True)
+        assert second.returncode == 2
+        assert second.stderr == "error: demo: .demo: another `make demo` runs there; wait for its end\n"
+        assert (checkout / ".demo" / "result").exists()
+    after = subprocess.run([sys.executable, checkout / "demo" / "run.py"], capture_output=True, text=True)
+    assert (after.returncode, after.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("stub", "signals")
+@pytest.mark.parametrize(
+    ("named", "found"),
+    [
+        ("", "sqlite:///../mlruns/mlflow.db"),
+        ("sqlite:///x.db", "sqlite:///../x.db"),
+        ("sqlite+pysqlite:///a/x.db?timeout=3", "sqlite+pysqlite:///../a/x.db?timeout=3"),
+        ("sqlite:////x.db", "sqlite:////x.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite:///", "sqlite:///"),
+        ("https://example.org/x.db", "https://example.org/x.db"),
+    ],
+)
+def test_a_relative_store_is_that_of_the_checkout(tmp_path, monkeypatch, capfd, named, found):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", named)
+    assert repro(tmp_path) == 0
+    assert capfd.readouterr().out == f"{found}\n"
 
 
 def test_dvc_knows_every_stage_of_the_copy(checkout):

@@ -144,6 +144,16 @@ def test_a_failed_conversion_is_one_line(tmp_path: Path) -> None:
         FORMATS["tflite"].write(model, tmp_path / "model.tflite", 32)
 
 
+@pytest.mark.parametrize("name", ["tflite", "onnx"])
+def test_a_failed_conversion_without_a_message_is_one_line(tmp_path: Path, monkeypatch, name: str) -> None:
+    def fail(*_, **__) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(keras.Model, "export", fail)
+    with pytest.raises(PipelineError, match=r"cannot be converted \(AssertionError\)"):
+        FORMATS[name].write(build(VGG), tmp_path / "file", 32)
+
+
 def test_no_such_model(project: Path, run) -> None:
     status, _, err = run("export", "tinny", "--root", project)
     assert status == 2

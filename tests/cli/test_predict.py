@@ -1,7 +1,9 @@
 """`tiny-imagenet predict` gives evaluation's predictions; an unreadable picture does not stop the others."""
 
+import errno
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -75,8 +77,40 @@ def test_more_than_a_batch(pictures, predict) -> None:
         assert [each["wnid"] for each in prediction["top"]] == [each["wnid"] for each in first[at % 7]["top"]]
 
 
+def names(text: str) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BytesIO(os.fsencode(text)), encoding="utf-8")
+
+
+def test_a_name_that_no_file_can_have_does_not_stop_the_others(pictures, predict, monkeypatch) -> None:
+    odd = [os.fsdecode(b"K\xf6ter.jpg"), "x" * 300, "a\0b"]
+    monkeypatch.setattr(sys, "stdin", names("\n".join([*odd, str(pictures / "1.jpg")])))
+    status, predictions, err = predict("-")
+    assert (status, [prediction["picture"] for prediction in predictions]) == (2, [str(pictures / "1.jpg")])
+    errors = [line for line in err if line.startswith("error: predict: ")]
+    assert sorted(line.split(": ")[2] for line in errors) == sorted([r"K\udcf6ter.jpg", "x" * 300, r"a\x00b"])
+
+
+@pytest.mark.parametrize("method", ["is_dir", "is_file"])
+def test_a_folder_without_search_permission_does_not_stop_the_others(pictures, predict, monkeypatch, method) -> None:
+    closed, permitted = pictures.parent / "closed", getattr(Path, method)
+    closed.mkdir()
+    (closed / "a.jpg").touch()
+
+    def refuse(self: Path) -> bool:
+        if self.name == "a.jpg":
+            raise PermissionError(errno.EACCES, "Permission denied", str(self))
+        return permitted(self)
+
+    monkeypatch.setattr(Path, method, refuse)
+    named = closed / "a.jpg" if method == "is_dir" else closed
+    status, predictions, err = predict(named, pictures / "1.jpg")
+    assert (status, len(predictions)) == (2, 1)
+    line = f"error: predict: {closed}/a.jpg: cannot be read (Permission denied); check its name and permissions"
+    assert line in err
+
+
 def test_a_list_on_standard_input(pictures, predict, monkeypatch) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{pictures / '3.jpg'}\n\n{pictures / '1.jpg'}\n"))
+    monkeypatch.setattr(sys, "stdin", names(f"{pictures / '3.jpg'}\n\n{pictures / '1.jpg'}\n"))
     status, predictions, _ = predict("-", pictures / "0.jpg")
     assert status == 0
     assert [Path(prediction["picture"]).name for prediction in predictions] == ["3.jpg", "1.jpg", "0.jpg"]
@@ -85,7 +119,7 @@ def test_a_list_on_standard_input(pictures, predict, monkeypatch) -> None:
 def test_names_on_standard_input_end_at_line_feeds_only(pictures, predict, run, trained, monkeypatch) -> None:
     odd = pictures / "a\u2028b\x0bc.jpg"
     (pictures / "3.jpg").rename(odd)
-    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{odd}\r\n{pictures / '1.jpg'}\n"))
+    monkeypatch.setattr(sys, "stdin", names(f"{odd}\r\n{pictures / '1.jpg'}\n"))
     status, predictions, _ = predict("-")
     assert (status, [prediction["picture"] for prediction in predictions]) == (0, [str(odd), str(pictures / "1.jpg")])
     assert run("predict", "--root", trained, odd).out.startswith(rf"{pictures}/a\u2028b\x0bc.jpg" + "\n")

@@ -68,6 +68,7 @@ def test_a_file_needs_no_checkout(root: Path, tmp_path_factory: pytest.TempPathF
     ("content", "message"),
     [
         ({"good": {}}, "good.json: good.top_1_accuracy: Field required; run `dvc repro`"),
+        ({"weak": {"top_1_accuracy": 0.5}}, "good.json: good: is missing; run `dvc repro`"),
         ([], "good.json: Input should be an object; run `dvc repro`"),
     ],
 )
@@ -76,6 +77,21 @@ def test_damaged_metrics_are_one_line(root: Path, content: object, message: str)
     with pytest.raises(InputError) as caught:
         find_model(root, None)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("artifacts:\n", "models: holds no trained model; run `dvc repro`, or name a checkout with --root"),
+        ("artifacts: [a]\n", r"dvc.yaml: artifacts: got \['a'\]; input should be a valid dictionary"),
+        ("artifacts: {a: }\n", "dvc.yaml: artifacts: a: got None; "),
+        ("artifacts: {a: {type: model}}\n", "dvc.yaml: artifacts: a.path: is missing; add it"),
+    ],
+)
+def test_a_dvc_yaml_without_released_models_is_one_line(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "dvc.yaml").write_text(content)
+    with pytest.raises(InputError, match=message):
+        find_model(tmp_path, None)
 
 
 def test_the_released_models_are_fetched(tmp_path: Path, dvc_project: Callable[[Path], None]) -> None:

@@ -119,6 +119,17 @@ def test_the_repositorys_file_is_valid(load: Callable[[str], Params]) -> None:
         ("  vgg:", "  Yes:", "got 'Yes'; is another type than text in YAML"),
         ("  vgg:", "  y:", "got 'y'; is another type than text in YAML"),
         ("  vgg:", f"  {'v' * 300}:", f"models.{'v' * 120}...: got .*; string should have at most 100 characters"),
+        (
+            "  vgg:",
+            "  VGG: {architecture: vgg, recipe: paper}\n  vgg:",
+            "models: invalid; 'VGG' and 'vgg' would be the same file on some disks: rename one of the two$",
+        ),
+        (
+            "  minutes:",
+            "  Paper: {optimizer: sgd, lr: 1.0, epochs: 1, batch_size: 1}\n  minutes:",
+            "recipes: invalid; 'paper' and 'Paper' would be the same",
+        ),
+        ("  digits:", "  Digits: {builtin: digits}\n  digits:", "datasets: invalid; 'Digits' and 'digits' would"),
         ("  minutes:", "  minutes.2:", "recipes.minutes.2: got 'minutes.2'; .*match pattern"),
         ("  digits:", "  pets.v1.2:", "datasets.pets.v1.2: got 'pets.v1.2'; .*match pattern"),
         ("batch_size: null", f"batch_size: 1{'0' * 20}", f"batch_size: got 1{'0' * 20}; .*or equal to 1048576"),

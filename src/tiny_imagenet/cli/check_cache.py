@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import re
 from pathlib import Path
 
 from tqdm import tqdm
@@ -19,6 +20,7 @@ from tiny_imagenet.core.errors import InputError, PipelineError
 HELP = "compare each object of DVC's cache with its checksum"
 EPILOG = "Prints each corrupt object and the outputs of the current commit that contain it, then exits with status 1."
 FOLDER = ".dir"  # suffix of an object that lists the files of a folder
+OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")  # the other files are temporary ones of a running dvc
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,12 +37,13 @@ def run(arguments: argparse.Namespace) -> int:
         PipelineError: An object is corrupt.
     """
     cache, outputs = read_repository(arguments.root)
-    objects = sorted(path for path in cache.glob("[0-9a-f][0-9a-f]/*") if not path.name.endswith(".unpacked"))
-    corrupt = [path for path in tqdm(objects, unit="object", disable=None, leave=False) if not is_intact(path)]
-    for path in corrupt:
-        print(f"{path}: {', '.join(outputs.get(object_name(path), [])) or 'no output of this commit'}")
+    objects = sorted(path for path in cache.glob("[0-9a-f][0-9a-f]/*") if OBJECT.fullmatch(path.name))
+    checked = ((path, damage(path)) for path in tqdm(objects, unit="object", disable=None, leave=False))
+    corrupt = [(path, reason) for path, reason in checked if reason]
+    for path, reason in corrupt:
+        print(f"{path}: {', '.join(outputs.get(object_name(path), [])) or 'no output of this commit'} ({reason})")
         if arguments.remove:
-            path.unlink()
+            path.unlink(missing_ok=True)
     if corrupt:
         todo = "run `dvc fetch` or `dvc repro` to restore them" if arguments.remove else "remove them with --remove"
         raise PipelineError(cache, f"{len(corrupt)} of {len(objects)} objects are corrupt", todo)
@@ -48,13 +51,24 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def is_intact(path: Path) -> bool:
-    """Returns whether the MD5 of an object's content is its name."""
+def damage(path: Path) -> str:
+    """Returns why an object is corrupt, or "" if the MD5 of its content is its name, or if dvc has removed it.
+
+    Raises:
+        PermissionError: It cannot be read, but may be intact.
+    """
     digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest() == object_name(path).removesuffix(FOLDER)
+    try:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    except FileNotFoundError:
+        return ""
+    except PermissionError:
+        raise
+    except OSError as error:  # such as EIO of a failing disk
+        return error.strerror or str(error)
+    return "" if digest.hexdigest() == object_name(path).removesuffix(FOLDER) else "another checksum"
 
 
 def object_name(path: Path) -> str:
@@ -86,8 +100,11 @@ def read_repository(root: Path) -> tuple[Path, dict[str, list[str]]]:
 
 
 def _files(cache: Path, name: str) -> list[tuple[str, str]]:
-    """Returns the files of a folder and the names of their objects; nothing if the list itself is corrupt."""
-    listed = cache / name[:2] / name[2:]
-    if not name.endswith(FOLDER) or not listed.is_file() or not is_intact(listed):
+    """Returns the files of a folder and the names of their objects; nothing if the list is missing or corrupt."""
+    try:
+        content = (cache / name[:2] / name[2:]).read_bytes() if name.endswith(FOLDER) else b""
+    except OSError:
         return []
-    return [(str(each["relpath"]), str(each["md5"])) for each in json.loads(listed.read_bytes())]
+    if hashlib.md5(content, usedforsecurity=False).hexdigest() + FOLDER != name:
+        return []
+    return [(str(each["relpath"]), str(each["md5"])) for each in json.loads(content)]

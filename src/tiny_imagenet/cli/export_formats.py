@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.errors import PipelineError, first_line
 from tiny_imagenet.core.process import silence_stderr
 from tiny_imagenet.scoring.metrics import log_softmax
 
@@ -150,7 +150,7 @@ def _write_tflite(model: keras.Model, path: Path, image_size: int) -> None:
         with silence_stderr():
             model.export(path, format="litert", verbose=False, input_signature=signature, target_spec=builtin)
     except Exception as error:  # the converter raises its own errors, Keras' and TensorFlow's
-        what = f"cannot be converted ({str(error).strip().splitlines()[0]})"
+        what = f"cannot be converted ({first_line(error)})"
         raise PipelineError(path.name, what, "leave tflite out with --format") from None
 
 
@@ -172,7 +172,7 @@ def _write_onnx(model: keras.Model, path: Path, image_size: int) -> None:
             warnings.simplefilter("ignore", FutureWarning)  # of Keras' converter, about NumPy
             model.export(path, format="onnx", verbose=False, input_signature=_signature(image_size))
     except Exception as error:  # the converter raises its own errors, Keras' and TensorFlow's
-        what = f"cannot be converted ({str(error).strip().splitlines()[0]})"
+        what = f"cannot be converted ({first_line(error)})"
         raise PipelineError(path.name, what, "leave onnx out with --format") from None
 
 

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from tiny_imagenet.core.errors import InputError
 
@@ -33,7 +33,7 @@ def list_folder(folder: Path) -> Listing:
         InputError: A subfolder cannot be read.
     """
     listing = Listing([], [])
-    for parent, folders, files in os.walk(folder, onerror=_refuse_folder):
+    for parent, folders, files in os.walk(folder, onerror=_refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         links = [name for name in folders if Path(parent, name).is_symlink()]
         for path in (Path(parent, name) for name in (*files, *links) if not name.startswith(".")):
@@ -42,8 +42,8 @@ def list_folder(folder: Path) -> Listing:
     return Listing(sorted(listing.pictures), sorted(listing.others))
 
 
-def _refuse_folder(error: OSError) -> None:
-    raise InputError(error.filename, f"cannot be read ({error.strerror})", "check its permissions") from None
+def _refuse(error: OSError) -> NoReturn:
+    raise InputError(error.filename, f"cannot be read ({error.strerror})", "check its name and permissions") from None
 
 
 def find_pictures(path: Path) -> Listing:
@@ -52,9 +52,12 @@ def find_pictures(path: Path) -> Listing:
     Raises:
         InputError: The folder holds no picture, or cannot be read.
     """
-    if not path.is_dir():
-        return Listing([path], [])
-    listing = list_folder(path)
+    try:
+        if not path.is_dir():
+            return Listing([path], [])
+        listing = list_folder(path)
+    except OSError as error:  # of a name that is too long, or in a folder without search permission
+        _refuse(error)
     if not listing.pictures:
         raise no_picture(path, listing.others)
     return listing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import re
 import sys
 import time
@@ -87,7 +88,7 @@ def _find_all(names: Sequence[str], summary: Summary) -> list[Path]:
     paths: list[Path] = []
     for name in names:
         # Not splitlines(): a file's name may hold U+2028, or any character but a line feed.
-        for line in re.split(r"\r?\n", sys.stdin.read()) if name == "-" else [name]:
+        for line in re.split(r"\r?\n", os.fsdecode(sys.stdin.buffer.read())) if name == "-" else [name]:
             try:
                 found = find_pictures(Path(line)) if line else Listing([], [])
             except InputError as error:

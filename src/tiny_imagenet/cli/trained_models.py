@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from tiny_imagenet.core.errors import InputError
-from tiny_imagenet.core.strict_yaml import load_json, nearest, read_yaml
+from tiny_imagenet.core.strict_yaml import check, load_json, nearest, read_yaml
 from tiny_imagenet.dataset.model_info import ModelInfo, read_model_info
 
 if TYPE_CHECKING:
@@ -26,6 +26,12 @@ class Scores(BaseModel):
 
     top_1_accuracy: float
     debug: int = 0  # 1: of a debug run
+
+
+class Artifact(BaseModel):
+    """An artifact of dvc.yaml; its other keys are ignored."""
+
+    path: str
 
 
 @dataclass(frozen=True)
@@ -99,7 +105,9 @@ def _rank(root: Path, name: str) -> tuple[bool, float]:
     path = root / "reports" / "metrics" / f"{name}.json"
     if not path.exists():
         return False, -1.0
-    scores = load_json(dict[str, Scores], path, "run `dvc repro`")[name]
+    scores = load_json(dict[str, Scores], path, "run `dvc repro`").get(name)
+    if scores is None:
+        raise InputError(path, f"{name}: is missing", "run `dvc repro`")
     return not scores.debug, scores.top_1_accuracy
 
 
@@ -107,8 +115,9 @@ def _released(root: Path) -> dict[str, Path]:
     """Returns the files of the models that dvc.yaml lists under `artifacts`."""
     if not (root / "dvc.yaml").exists():
         return {}
-    artifacts = read_yaml(root / "dvc.yaml").get("artifacts", {})
-    return {Path(each["path"]).parent.name: root / each["path"] for each in artifacts.values()}
+    listed = read_yaml(root / "dvc.yaml").get("artifacts") or {}
+    artifacts = check(dict[str, Artifact], listed, f"{root / 'dvc.yaml'}: artifacts").values()
+    return {Path(each.path).parent.name: root / each.path for each in artifacts}
 
 
 def _fetch(root: Path, path: Path) -> None:

@@ -28,3 +28,8 @@ class InputError(PipelineError):
     """An invalid input: a parameter, a file or the data."""
 
     exit_status = 2
+
+
+def first_line(error: BaseException) -> str:
+    """Returns the first line of an error's message, or its type's name."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

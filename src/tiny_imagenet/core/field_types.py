@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field
 
@@ -25,6 +25,16 @@ def _no_yaml_word(name: str) -> str:
     return name
 
 
+def _distinct(entries: dict[str, Any]) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    for name in entries:
+        if names.setdefault(name.casefold(), name) != name:
+            other = names[name.casefold()]
+            raise ValueError(f"{other!r} and {name!r} would be the same file on some disks: rename one of the two")
+    return entries
+
+
+T = TypeVar("T")
 Int = Annotated[int, Field(strict=True)]
 Float = Annotated[float, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -41,6 +51,7 @@ Name = Annotated[
     Field(pattern=NAME.pattern, max_length=MAX_NAME_LENGTH),
     AfterValidator(_no_yaml_word),
 ]
+Named = Annotated[dict[Name, T], AfterValidator(_distinct)]  # a mapping whose keys become names of files
 Seed = Annotated[Int, Field(ge=0, lt=2**31)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Device = Literal["auto", "cpu", "gpu"]

@@ -26,6 +26,7 @@ from tiny_imagenet.core.field_types import (
     Fraction,
     Int,
     Name,
+    Named,
     NonNegative,
     Pixels,
     Positive,
@@ -252,11 +253,11 @@ class File(Record):
     epochs: Epochs | None
     batch_size: BatchSize | None
     debug: Debug = Debug()
-    datasets: dict[Name, Dataset]
+    datasets: Named[Dataset]
     preprocess: Preprocess
     training: Training
-    recipes: dict[Name, Recipe]
-    models: dict[Name, dict[str, Any]]
+    recipes: Named[Recipe]
+    models: Named[dict[str, Any]]
     evaluation: Evaluation
     report: Report
     published: dict[Name, dict[Name, Published]]

@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.constructor import DuplicateKeyError
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.errors import InputError, first_line
 
 UNKNOWN_KEY, OWN_ERROR = "extra_forbidden", "value_error"  # pydantic's types of errors
 MAX_SHOWN = 120  # characters of a value in an error
@@ -130,7 +130,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         todo = "remove one of the two" if isinstance(error, DuplicateKeyError) else "fix the syntax at this line"
         raise InputError(path, f"{place}{what}", todo) from None
     except (YAMLError, RecursionError, ValueError) as error:
-        raise InputError(path, str(error).splitlines()[0], "fix the syntax") from None
+        raise InputError(path, first_line(error), "fix the syntax") from None
     if not isinstance(raw, dict):
         raise InputError(path, "is not a mapping", "restore it with git")
     return raw

@@ -14,12 +14,11 @@ from mlflow.tracking import MlflowClient
 from PIL import Image
 from sqlalchemy.exc import SQLAlchemyError
 
-from tiny_imagenet.core.errors import InputError
+from tiny_imagenet.core.errors import InputError, first_line
 from tiny_imagenet.scoring.metrics import STEP_METRICS
 from tiny_imagenet.tracking.logged_models import find_logged_model
 from tiny_imagenet.tracking.runs import now_ms
 from tiny_imagenet.tracking.store import check_database, connect, store_path, store_uri
-from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import TRAIN_SECONDS, find_run
 from tiny_imagenet.tracking.views import write_views
 

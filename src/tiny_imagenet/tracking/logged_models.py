@@ -20,8 +20,8 @@ from mlflow.types import ColSpec, DataType, Schema
 from mlflow.types.schema import AnyType, Array, Object, Property
 from PIL import Image
 
+from tiny_imagenet.core.errors import first_line
 from tiny_imagenet.tracking.store import connect, store_path, store_uri
-from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import find_run
 
 PACKAGE = Path(__file__).parents[1]

@@ -16,12 +16,12 @@ from mlflow.entities import DatasetInput, InputTag, Metric, Param
 from mlflow.exceptions import MlflowException
 from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
 
+from tiny_imagenet.core.errors import first_line
 from tiny_imagenet.core.process import Stopped
 from tiny_imagenet.core.run_record import RunRecord, flatten
 from tiny_imagenet.core.streams import redact
 from tiny_imagenet.tracking.logged_models import DESCRIPTION, log_keras_file
 from tiny_imagenet.tracking.store import open_store
-from tiny_imagenet.tracking.store_errors import first_line
 from tiny_imagenet.tracking.trained_runs import MODEL_SHA256, TRAIN_SECONDS, dataset_digest
 
 Row = Mapping[str, float]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from tiny_imagenet.core.errors import PipelineError
+from tiny_imagenet.core.errors import PipelineError, first_line
 from tiny_imagenet.core.streams import redact
 
 VARIABLE = "MLFLOW_TRACKING_URI"
@@ -78,8 +78,3 @@ def _messages(error: BaseException) -> str:
 
 def _shortened(text: str) -> str:
     return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}..."
-
-
-def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message, or its type's name."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

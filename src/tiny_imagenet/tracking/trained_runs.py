@@ -9,8 +9,8 @@ from pathlib import Path
 
 from mlflow.tracking import MlflowClient
 
+from tiny_imagenet.core.errors import first_line
 from tiny_imagenet.tracking.store import connect, store_path, store_uri
-from tiny_imagenet.tracking.store_errors import first_line
 
 MODEL_SHA256 = "model.sha256"  # tag of a run: of its model.keras
 TRAIN_SECONDS = "train_seconds"  # metric of a run: of all its steps, without validation
