@@ -45,11 +45,34 @@ def main() -> None:
     for part in options.parts:
         print(f"{part} ...", file=sys.stderr, flush=True)
         results[part] = PARTS[part](options.device, tiny=options.tiny)
+    bad = bad_parts(results)
     if options.tiny or options.device == "cpu":
         print(json.dumps(results, indent=1))
-        return
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-    update_page(PAGE, results)
+    else:
+        results = with_stored_parts(results)
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        update_page(PAGE, results)
+    if bad:
+        sys.exit(f"make gpu: failed, or not equal: {', '.join(bad)}")
+
+
+def with_stored_parts(results: dict[str, Any]) -> dict[str, Any]:
+    """Adds the parts that were not run from gpu.json, if it is of the same device, machine and software."""
+    stored = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.exists() else {}
+    ours, theirs = ((each.get("device"), each.get("machine", {}) | {"load_before": None}) for each in (results, stored))
+    parts = stored | results if ours == theirs else results
+    head = {key: value for key, value in results.items() if key not in PARTS}
+    return head | {part: parts[part] for part in PARTS if part in parts}
+
+
+def bad_parts(results: dict[str, Any]) -> list[str]:
+    """Returns the parts, each with its models, that failed or have a comparison whose result is `no`."""
+    bad = []
+    for part in (part for part in PARTS if part in results):
+        rows = results[part].items()
+        models = [name for name, row in rows if "failed" in row or any(value is False for value in row.values())]
+        bad += [f"{part} ({', '.join(models)})"] if models else []
+    return bad
 
 
 def describe_device(device: str) -> str | None:
@@ -115,10 +138,14 @@ def determinism(device: str, *, tiny: bool) -> dict[str, Any]:
     """Measures what determinism costs, and what refuses it."""
     found = {}
     for model in COMPARED:
-        free = run_apart("speed.steps", model, device, tiny=tiny, deterministic=False)
-        held = run_apart("speed.steps", model, device, tiny=tiny)
-        rates = {"without": free.get("images_per_second"), "with": held.get("images_per_second")}
-        found[model] = rates | run_apart("checks.refusals", model, device, tiny=tiny)
+        runs = {
+            "without": run_apart("speed.steps", model, device, tiny=tiny, deterministic=False),
+            "with": run_apart("speed.steps", model, device, tiny=tiny),
+            "xla": run_apart("checks.refusals", model, device, tiny=tiny),
+        }
+        failed = "; ".join(f"{name}: {run['failed']}" for name, run in runs.items() if "failed" in run)
+        cells = {name: run.get("xla" if name == "xla" else "images_per_second") for name, run in runs.items()}
+        found[model] = cells | ({"failed": failed} if failed else {})
     return found
 
 

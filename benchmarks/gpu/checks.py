@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 from collections import Counter
 from typing import Any
 
@@ -21,6 +20,7 @@ from benchmarks.gpu.trainers import (
     take_steps,
     trace_loop,
 )
+from benchmarks.ours.memory import peak_bytes
 from tiny_imagenet.augmentation.batch import Images, Selection, StepKey, make_batch
 from tiny_imagenet.augmentation.rng import uniform
 from tiny_imagenet.core.errors import PipelineError
@@ -80,14 +80,14 @@ def refusals(model: str, device: str, *, tiny: bool) -> dict[str, Any]:
 
 
 def memory(model: str, device: str, *, tiny: bool) -> dict[str, Any]:
-    """Returns the memory in use after each phase, and the error line of a batch that does not fit."""
+    """Returns the peak of the memory up to the end of each phase, and the error line of a batch that does not fit."""
     settings = model_settings(model, tiny=tiny)
     strategy = make_strategy(settings, device, deterministic=True)
-    used = {"start": _bytes_in_use()}
+    peaks = {"start": _peak_bytes()}
     trainer = make_trainer(settings, strategy, digits_split(), 10)
-    used["model and images"] = _bytes_in_use()
+    peaks["model and images"] = _peak_bytes()
     take_steps(trainer, 0, 2, epoch_order(1, 0, trainer.num_images))
-    used["two steps"] = _bytes_in_use()
+    peaks["two steps"] = _peak_bytes()
 
     def overfill() -> None:
         if not tf.config.get_visible_devices("GPU"):
@@ -95,14 +95,14 @@ def memory(model: str, device: str, *, tiny: bool) -> dict[str, Any]:
         large = make_trainer(settings.model_copy(update={"batch_size": TOO_MANY}), strategy, random_split(TOO_MANY), 10)
         take_steps(large, 0, 1, epoch_order(1, 0, TOO_MANY))
 
-    return {"bytes": used, "too_large_a_batch": _error_line(overfill, TOO_MANY)}
+    return {"peak_bytes": peaks, "too_large_a_batch": _error_line(overfill, TOO_MANY)}
 
 
-def _bytes_in_use() -> int:
+def _peak_bytes() -> int:
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return peak_bytes()
 
 
 def _error_line(action: Any, batch_size: int) -> str | None:

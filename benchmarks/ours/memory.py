@@ -38,7 +38,7 @@ def main(project: str, model: str) -> None:
         Trainer.__init__ = init_with_few_steps  # type: ignore[method-assign]
         anonymous = AnonymousMemory()
         stage.main(model)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
+        peak = peak_bytes()
         return {
             "peak_gb": peak / 1e9,
             "decoded_gb": decoded["bytes"] / 1e9,
@@ -47,6 +47,11 @@ def main(project: str, model: str) -> None:
         }
 
     serve(measure)
+
+
+def peak_bytes() -> int:
+    """Returns the peak of this process' resident memory."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
 class AnonymousMemory:

@@ -56,7 +56,7 @@ def test_the_placement_counts_what_ran_where() -> None:
 
 def test_the_memory_grows_and_a_batch_that_does_not_fit_is_one_line() -> None:
     found = checks.memory("logistic_regression", "cpu", tiny=True)
-    sizes = list(found["bytes"].values())
+    sizes = list(found["peak_bytes"].values())
     assert 0 < sizes[0] <= sizes[1] <= sizes[2]
     assert found["too_large_a_batch"] == f"batch_size: {checks.TOO_MANY} images do not fit into memory; lower it"
 
@@ -97,6 +97,60 @@ def test_the_page_shows_every_part(tmp_path: Path) -> None:
     page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     update_page(page, results)
     assert page.read_text(encoding="utf-8") == f"before\n{BEGIN}\n{tables}\n{END}\nafter\n"
+
+
+@pytest.fixture
+def measure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Returns a function that runs parts on a GPU that is not there and returns what gpu.json then holds."""
+    monkeypatch.setattr(command, "RESULTS", tmp_path / "gpu.json")
+    monkeypatch.setattr(command, "PAGE", tmp_path / "gpu.md")
+    (tmp_path / "gpu.md").write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+
+    def run(parts: dict[str, Any], device: str = "a GPU", **machine: Any) -> Any:
+        monkeypatch.setattr(command, "describe_device", lambda _: device)
+        monkeypatch.setattr(command, "describe_machine", lambda: MACHINE | machine)
+        for part, found in parts.items():
+            monkeypatch.setitem(command.PARTS, part, lambda _, tiny, found=found: found)
+        monkeypatch.setattr(sys, "argv", ["benchmarks.gpu", "--parts", *parts])
+        command.main()
+        return json.loads((tmp_path / "gpu.json").read_text(encoding="utf-8"))
+
+    return run
+
+
+def test_some_parts_keep_the_results_of_the_others_on_the_same_device_and_machine(measure, tmp_path: Path) -> None:
+    rates, memory = {"vgg": {"images_per_second": 2.0}}, {"vgg": {"peak_bytes": {"start": 1}}}
+    measure({"steps": {"vgg": {"images_per_second": 1.0}}}, load_before=0.5)
+    measure({"memory": memory}, load_before=0.1)
+    found = measure({"steps": rates})
+    assert (found["memory"], found["steps"]) == (memory, rates)
+    assert "peak bytes: start" in (tmp_path / "gpu.md").read_text(encoding="utf-8")
+    assert "memory" not in measure({"steps": rates}, cores=4)
+    assert "steps" not in measure({"memory": memory}, device="another GPU", cores=4)
+
+
+def test_the_line_of_an_error_names_the_parts_that_failed_or_differ(measure, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit) as end:
+        measure(
+            {
+                "steps": {"vgg": {"failed": "no memory"}, "gpu": {"images_per_second": 1.0}},
+                "same_numbers": {"vgg": {"two_runs_equal": False}, "gpu": {"two_runs_equal": True, "loss": 0.0}},
+                "memory": {"vgg": {"peak_bytes": {"start": 1}}},
+            }
+        )
+    assert end.value.code == "make gpu: failed, or not equal: same_numbers (vgg), steps (vgg)"
+    assert "no memory" in (tmp_path / "gpu.md").read_text(encoding="utf-8")
+
+
+def test_a_timing_that_failed_keeps_its_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_apart(part: str, *_: Any, deterministic: bool = True, **__: Any) -> dict[str, Any]:
+        if part == "checks.refusals":
+            return {"xla": None}
+        return {"images_per_second": 5.0} if deterministic else {"failed": "no memory"}
+
+    monkeypatch.setattr(command, "run_apart", run_apart)
+    expected = {"without": None, "with": 5.0, "xla": None, "failed": "without: no memory"}
+    assert set(map(str, command.determinism("gpu", tiny=True).values())) == {str(expected)}
 
 
 @pytest.mark.slow

@@ -1,7 +1,9 @@
 """`tiny-imagenet pack` makes an archive that the pipeline reads, with the same bytes each time."""
 
+import errno
 import os
 import re
+import time
 import unicodedata
 import zipfile
 from pathlib import Path
@@ -296,6 +298,30 @@ def test_an_error_names_the_folder_or_the_archive(tmp_path: Path, pack, monkeypa
     assert error.startswith(f"error: pack: {out}: ")
     assert "temporary" not in error
     assert not out.exists()
+
+
+@pytest.mark.parametrize("full_disk", [True, False])
+def test_after_a_failure_no_more_pictures_are_decoded(
+    tmp_path: Path, pack, monkeypatch: pytest.MonkeyPatch, full_disk: bool
+) -> None:
+    root, decoded = class_folders(tmp_path / "pictures", "cats", "dogs", count=100), []
+
+    def read_slowly(path: Path, size: int) -> np.ndarray:
+        decoded.append(path)
+        time.sleep(0.01)
+        return read_picture(path, size)
+
+    def fill_disk(_: object, info: zipfile.ZipInfo, data: bytes) -> None:
+        if info.filename.endswith(".JPEG"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tiny_imagenet.cli.pack_archive.read_picture", read_slowly)
+    if full_disk:
+        monkeypatch.setattr("zipfile.ZipFile.writestr", fill_disk)
+    else:
+        monkeypatch.setattr("tiny_imagenet.cli.pack_archive.MAX_INFLATED_BYTES", 3000)
+    assert pack(root, tmp_path / "mine.zip").status == (1 if full_disk else 2)
+    assert 0 < len(decoded) < 150
 
 
 def test_every_unreadable_picture_is_reported(folder: Path, tmp_path: Path, pack) -> None:

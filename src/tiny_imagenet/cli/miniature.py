@@ -11,20 +11,25 @@ import sys
 import tarfile
 import zipfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from tiny_imagenet.archive.zip_archive import Archive
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.files import sha256_of
+from tiny_imagenet.records.splits import Image, load_dataset
 
 CODE = ("src", "stages", "params.yaml")
+DVC_FILES = ":(glob)*dvc*"  # dvc.yaml, and .dvcignore if there is one, beside it
 NUM_IMAGES = {"train": 600, "val": 200}  # about: of all classes the same number; two steps or more of each recipe
 TEST_IMAGES = 10
 NAME = "miniature"  # of the dataset
+# Parameters that a miniature replaces, or whose effect shows on a whole dataset only.
+HIDDEN = ("dataset", "datasets", "preprocess", "evaluation.batch_size", "report", "published")
 
 
 @dataclass(frozen=True)
@@ -71,14 +76,21 @@ class Miniature:
                 path.write_text(json.dumps(run | {"train_seconds": None}), encoding="utf-8")
 
 
+def hidden_parameters(names: Iterable[str], models: Sequence[str]) -> list[str]:
+    """Returns those of the parameters, by dotted name, that a miniature with these models does not show."""
+    hidden = [name for name in names if name.startswith("models.") and name.split(".")[1] not in models]
+    hidden += [name for name in names if any(name == each or name.startswith(f"{each}.") for each in HIDDEN)]
+    return sorted(hidden)
+
+
 def check_out_revision(root: Path, revision: str, folder: Path) -> None:
-    """Writes a revision's code to a folder.
+    """Writes a revision's code, dvc.yaml and .dvcignore to a folder.
 
     Raises:
         InputError: There is no such revision.
     """
     folder.mkdir(parents=True)
-    command = ["git", "archive", "--format=tar", revision, *CODE]
+    command = ["git", "archive", "--format=tar", revision, *CODE, DVC_FILES]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as git:
         assert git.stdout is not None
         assert git.stderr is not None
@@ -91,8 +103,8 @@ def check_out_revision(root: Path, revision: str, folder: Path) -> None:
             raise InputError(f"revision {revision}", what, "name a commit, branch or tag") from None
 
 
-def copy_working_tree(root: Path, folder: Path) -> None:
-    """Copies the code as it is in the working tree, committed or not."""
+def copy_code(root: Path, folder: Path) -> None:
+    """Copies the code as it is in a folder, committed or not."""
     folder.mkdir(parents=True)
     for name in CODE:
         if (root / name).is_dir():
@@ -112,33 +124,32 @@ def code_digest(root: Path) -> str:
 
 
 def write_miniature_archive(source: Path | None, path: Path) -> Path | None:
-    """Writes the first images of each class of an archive; returns None if there is no archive."""
+    """Writes the first images of each class of an archive; returns None if there is no archive.
+
+    Raises:
+        InputError: The archive cannot be read.
+    """
     if source is None:
         return None
-    with zipfile.ZipFile(source) as full, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as small:
-        root = full.namelist()[0].split("/")[0]
-        num_classes = len(full.read(f"{root}/wnids.txt").split())
-        per_class = {split: -(-count // num_classes) for split, count in NUM_IMAGES.items()}
-        annotations = full.read(f"{root}/val/val_annotations.txt").decode().splitlines()
-        kept = _first_per_class([line.split("\t")[1] for line in annotations], per_class["val"])
-        lines = [annotations[index] for index in kept]
-        val = {f"{root}/val/images/{line.split(chr(9))[0]}" for line in lines}
-        names = [name for name in sorted(full.namelist()) if not name.endswith("/")]
-        train = [name for name in names if name.startswith(f"{root}/train/") and "/images/" in name]
-        first = {train[i] for i in _first_per_class([name.split("/")[2] for name in train], per_class["train"])}
-        test = [name for name in names if name.startswith(f"{root}/test/images/")][:TEST_IMAGES]
-        small.writestr(f"{root}/val/val_annotations.txt", "".join(f"{line}\n" for line in lines))
-        for name in (f"{root}/wnids.txt", f"{root}/words.txt", *sorted(first), *sorted(val), *test):
-            small.writestr(name, full.read(name))
+    with Archive(source) as full, zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as small:
+        dataset = load_dataset(full)
+        images = dataset.splits.get("test", [])[:TEST_IMAGES]
+        for split, count in NUM_IMAGES.items():
+            images += _first_per_class(dataset.splits[split], -(-count // len(dataset.classes)))
+        val = [image for image in images if image.name.startswith("val/")]
+        lines = [f"{image.name.rpartition('/')[2]}\t{dataset.classes[image.label].wnid}\n" for image in val]
+        small.writestr(f"{full.root}/val/val_annotations.txt", "".join(lines))
+        for name in ("wnids.txt", "words.txt", *(image.name for image in images)):
+            small.writestr(f"{full.root}/{name}", full.read(name))
     return path
 
 
-def _first_per_class(classes: Sequence[str], count: int) -> list[int]:
-    """Returns the indices of the first `count` items of each class."""
-    seen: Counter[str] = Counter()
+def _first_per_class(images: Iterable[Image], count: int) -> list[Image]:
+    """Returns the first `count` images of each class."""
+    seen: Counter[int] = Counter()
     kept = []
-    for index, name in enumerate(classes):
-        seen[name] += 1
-        if seen[name] <= count:
-            kept.append(index)
+    for image in images:
+        seen[image.label] += 1
+        if seen[image.label] <= count:
+            kept.append(image)
     return kept

@@ -7,8 +7,9 @@ import io
 import itertools
 import sys
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import PIL.Image
@@ -51,10 +52,10 @@ def write_archive(out: Path, splits: Splits, size: int, folder: Path) -> None:
         )
     num_bytes = 0
     with disk_errors(out, len(members) * size**2), atomic_write(out) as temporary:
-        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive, closing(_jpegs(members, size)) as jpegs:
             texts = _lists(splits.val, ids)
             files = ((name, texts[name].encode(errors="replace")) for name in LISTS)
-            for name, data in itertools.chain(files, _jpegs(members, size)):
+            for name, data in itertools.chain(files, jpegs):
                 num_bytes += len(data)
                 if num_bytes > MAX_INFLATED_BYTES:
                     what = f"needs more than {MAX_INFLATED_BYTES:,} bytes at {size} x {size} pixels"
@@ -110,10 +111,14 @@ def _lists(val: Pictures, ids: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _jpegs(members: Mapping[str, Path], size: int) -> Iterator[tuple[str, bytes]]:
-    """Yields each member's name and JPEG; prints an error for every unreadable picture, then fails."""
+def _jpegs(members: Mapping[str, Path], size: int) -> Generator[tuple[str, bytes], None, None]:
+    """Yields each member's name and JPEG; prints an error for every unreadable picture, then fails.
+
+    Closing it cancels what is not decoded yet.
+    """
     unreadable = 0
-    with ThreadPoolExecutor() as threads:
+    threads = ThreadPoolExecutor()
+    try:
         jpegs = threads.map(functools.partial(_jpeg, size=size), members.values())
         pairs = zip(members, jpegs, strict=True)
         for name, data in tqdm(pairs, total=len(members), unit=" images", leave=False, disable=None):
@@ -122,6 +127,8 @@ def _jpegs(members: Mapping[str, Path], size: int) -> Iterator[tuple[str, bytes]
                 unreadable += 1
             else:
                 yield name, data
+    finally:
+        threads.shutdown(cancel_futures=True)
     if unreadable:
         raise InputError(f"{unreadable} of {len(members)} files", "cannot be read, see above", "remove or replace them")
 

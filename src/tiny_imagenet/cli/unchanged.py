@@ -1,35 +1,41 @@
 """`tiny-imagenet unchanged BASE`: shows that the code's changes since a revision move no number, then records them.
 
 Every stage runs in miniature at the revision and now: each model with all its epochs, on a few images. A stage whose
-outputs are equal, and that of all stages before it, is recorded in dvc.lock with its present code.
+outputs are equal, and those of all stages before it, is recorded in dvc.lock with its present code, if its code at the
+revision is that which dvc.lock has.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tabulate import tabulate  # type: ignore[import-untyped]
 
-from tiny_imagenet.cli.dvc_lock import record, stages_of, unrecorded_stages
+from tiny_imagenet.cli.dvc_lock import record, stages_of, stages_recorded_at, unrecorded_stages
 from tiny_imagenet.cli.equal_outputs import Difference, compare_stage
 from tiny_imagenet.cli.miniature import (
     Miniature,
     check_out_revision,
     code_digest,
-    copy_working_tree,
+    copy_code,
+    hidden_parameters,
     write_miniature_archive,
 )
 from tiny_imagenet.core.errors import InputError, PipelineError
 from tiny_imagenet.core.params import load_params
 
+VARIABLE = "TINY_IMAGENET_ARCHIVE"
+Reason = tuple[str, str]  # what is wrong, what to do
 HELP = "show that the code's changes since BASE move no number, and record them in dvc.lock"
 EPILOG = (
     "Uses the archive that TINY_IMAGENET_ARCHIVE names or data/archive.zip, else the built-in digits. "
-    "Needs neither models nor metrics. Exit status 1 if something differs."
+    "Needs neither models nor metrics. BASE must be the code of dvc.lock, unless --dry is given. "
+    "Exit status 1 if something differs."
 )
 
 
@@ -47,23 +53,25 @@ def run(arguments: argparse.Namespace) -> int:
     root = Path()
     compared = code_digest(root)
     with TemporaryDirectory(prefix="unchanged-") as folder:
-        base, now = (Miniature(Path(folder) / name) for name in ("base", "now"))
-        check_out_revision(root, arguments.base, base.folder)
-        copy_working_tree(root, now.folder)
-        models = _models(base, now, arguments.model)
         archive = write_miniature_archive(_archive(root), Path(folder) / "miniature.zip")
+        base, now = (Miniature(Path(folder) / name) for name in ("base", "now"))
+        checkout = Path(folder) / "checkout"
+        check_out_revision(root, arguments.base, checkout)
+        copy_code(checkout, base.folder)
+        copy_code(root, now.folder)
+        models = _models(base, now, arguments.model)
         for each in (base, now):
             each.write_params(archive, models)
         found = _compare(base, now, models)
-    print(_table(found))
-    equal = _with_equal_inputs(root, {name: _is_equal(each, arguments.accept_pages) for name, each in found.items()})
-    if code_digest(root) != compared:
-        raise PipelineError("the working tree", "changed while it was compared", "run this again")
-    if not arguments.dry:
-        recorded = record(root, equal)
-        print(f"\ndvc.lock: recorded {', '.join(recorded) if recorded else 'nothing: it is up to date'}")
-    if len(equal) < len(found):
+        print(_table(found))
+        if code_digest(root) != compared:
+            raise PipelineError("the working tree", "changed while it was compared", "run this again")
+        equal = {name: _is_equal(each, arguments.accept_pages) for name, each in found.items()}
+        obstacles = {} if arguments.dry else _record(root, checkout, equal, models)
+    if not all(equal.values()):
         raise PipelineError("outputs", "differ, see above", "run `dvc repro` for the stages that differ")
+    for reason in obstacles.values():
+        raise InputError(", ".join(name for name, each in obstacles.items() if each == reason), *reason)
     return 0
 
 
@@ -79,10 +87,12 @@ def _models(base: Miniature, now: Miniature, wanted: list[str] | None) -> list[s
 
 
 def _archive(root: Path) -> Path | None:
-    for path in (os.environ.get("TINY_IMAGENET_ARCHIVE"), root / "data" / "archive.zip"):
-        if path and Path(path).is_file():
-            return Path(path)
-    return None
+    """Returns the archive to take images from; None: the built-in digits."""
+    named = os.environ.get(VARIABLE)
+    path = Path(named) if named else root / "data" / "archive.zip"
+    if named and not path.is_file():
+        raise InputError(f"{VARIABLE}={named}", "no such file", "correct the path, or unset the variable")
+    return path if path.is_file() else None
 
 
 def _compare(base: Miniature, now: Miniature, models: list[str]) -> dict[str, Difference]:
@@ -114,14 +124,33 @@ def _is_equal(difference: Difference, accept_pages: bool) -> bool:
     return not set(difference.differing) - (pages if accept_pages else set())
 
 
-def _with_equal_inputs(root: Path, equal: dict[str, bool]) -> list[str]:
-    """Returns the stages that are equal, as are all that they need; one not compared counts if it is as recorded."""
-    needs, unrecorded = stages_of(root), unrecorded_stages(root)
+def _record(root: Path, checkout: Path, equal: dict[str, bool], models: list[str]) -> dict[str, Reason]:
+    """Records the stages that are equal, as are all that they need; returns what else kept one from being recorded."""
+    needs, reasons = stages_of(root), _reasons(root, checkout, equal, models)
 
-    def holds(address: str) -> bool:
-        return equal.get(address, address not in unrecorded) and all(holds(other) for other in needs.get(address, []))
+    def obstacles(address: str) -> set[str]:
+        own = {address} if address in reasons or not equal.get(address, True) else set()
+        return own.union(*(obstacles(other) for other in needs.get(address, [])))
 
-    return [address for address in equal if holds(address)]
+    found = {address: obstacles(address) for address in equal}
+    recorded = record(root, [address for address, each in found.items() if not each])
+    print(f"\ndvc.lock: recorded {', '.join(recorded) or 'nothing'}")
+    return {address: reason for address, reason in reasons.items() if address in set().union(*found.values())}
+
+
+def _reasons(root: Path, checkout: Path, compared: Collection[str], models: list[str]) -> dict[str, Reason]:
+    """Returns the stages that differ from dvc.lock and of which the comparison does not prove that this is harmless."""
+    reasons, at_base = {}, stages_recorded_at(root, checkout)
+    for address, parameters in unrecorded_stages(root).items():
+        hidden = ", ".join(hidden_parameters(parameters, models))
+        if address not in compared:
+            reasons[address] = ("not as in dvc.lock, and were not compared", "leave out --model, or run `dvc repro`")
+        elif hidden:
+            reasons[address] = (f"{hidden} not as in dvc.lock, which no miniature shows", "run `dvc repro`")
+        elif address not in at_base:
+            todo = "name the BASE that they are of, or run `dvc repro`"
+            reasons[address] = ("dvc.lock has other code or parameters than BASE", todo)
+    return reasons
 
 
 def _table(found: dict[str, Difference]) -> str:
