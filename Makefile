@@ -7,13 +7,14 @@ BENCH_READY := .venv-bench/ready
 # SHA-256 of PyTorch's build without CUDA: 2.13.0+cpu for Python 3.11 on Linux x86-64.
 TORCH_CPU := 6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b
 PORT ?= 5000
+COMMANDS := tests/cli tests/distribute tests/stages tests/tracking
 
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 export MLFLOW_DISABLE_TELEMETRY := true
 export DVC_NO_ANALYTICS := 1
 export TF_CPP_MIN_LOG_LEVEL := 2
 
-.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-units test-pipeline test-slow test-addons bench gpu lint format lock clean
+.PHONY: help demo repro ui serve compare experiments dag check-cache unchanged verify test test-pipeline test-commands test-units test-slow test-addons bench gpu lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## print this
@@ -51,13 +52,16 @@ verify:
 	@echo "error: make: verify: is now check-cache; run make check-cache" >&2; exit 2
 
 test: $(READY) ## lint, types, unit tests, the whole DAG on the digits, the fast faults
-	@$(MAKE) -j2 test-pipeline lint test-units
+	@$(MAKE) -j3 test-pipeline test-commands test-units
 
-test-units: $(READY)
-	pytest -m "not slow" --ignore tests/pipeline
-
-test-pipeline: $(READY) # beside lint and test-units: it mostly waits for processes to start
+test-pipeline: $(READY) # three parts at once: they often wait for processes to start
 	pytest -m "not slow" tests/pipeline
+
+test-commands: $(READY)
+	pytest -m "not slow" $(COMMANDS)
+
+test-units: $(READY) lint
+	pytest -m "not slow" --ignore tests/pipeline $(COMMANDS:%=--ignore %)
 
 test-slow: $(READY) ## the long suite
 	pytest -m slow

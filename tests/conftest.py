@@ -10,6 +10,10 @@ from pathlib import Path
 import pytest
 from tests.support.tiny_records import import_stage, write_project
 
+# The tests may run in the background, where a shell ignores these.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:

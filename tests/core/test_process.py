@@ -3,6 +3,7 @@ import os
 import signal
 import subprocess
 import sys
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,12 @@ def test_a_server_that_closes_the_connection_does_not_end_a_command_without_a_wo
     result = run_command("command_process", body, capture_output=True)
     assert result.returncode == 1
     assert "BrokenPipeError" in result.stderr
+
+
+def test_a_stage_leaves_no_thread_pool_open() -> None:
+    pool = ThreadPool(1)
+    with stage_process("train"):
+        assert pool.apply(abs, (-1,)) == 1
+    with pytest.raises(ValueError, match="not running"):
+        pool.apply(abs, (-1,))
+    pool.join()

@@ -70,9 +70,12 @@ def test_the_server_ends_with_the_command(program, port: int, number: signal.Sig
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        process.send_signal(number)
-        assert process.wait(30) == 0
+        try:
+            assert process.stdout.readline() == "ready\n"
+            process.send_signal(number)
+            assert process.wait(30) == 0
+        finally:
+            process.kill()
     with socket.socket() as client, pytest.raises(ConnectionRefusedError):
         client.connect((servers.HOST, port))
 

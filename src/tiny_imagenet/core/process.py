@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -26,8 +27,11 @@ def stage_process(stage: str) -> Iterator[None]:
     """
     if STARTED_BY_DVC in os.environ:
         threading.Thread(target=_end_with_dvc, args=(os.getppid(),), daemon=True).start()
-    with exit_with_one_line(stage):
-        yield
+    try:
+        with exit_with_one_line(stage):
+            yield
+    finally:
+        _close_thread_pools()
 
 
 @contextmanager
@@ -65,6 +69,14 @@ def exit_with_one_line(name: str) -> Iterator[None]:
         return
     print(line, file=sys.stderr, flush=True)
     sys.exit(status)
+
+
+def _close_thread_pools() -> None:
+    """Closes those that TensorFlow's collectives leave open: one may print an error at the interpreter's end."""
+    if pool := sys.modules.get("multiprocessing.pool"):
+        for each in gc.get_objects():
+            if issubclass(type(each), pool.Pool):
+                each.close()
 
 
 def _end_with_dvc(dvc: int) -> None:
