@@ -44,6 +44,7 @@ def test_an_augmentation_that_moves_no_number_is_recorded(alone):
     assert executed(alone.dvc("repro", "--dry")) == ["report"]
 
 
+@pytest.mark.slow
 def test_a_change_that_moves_a_number_is_not_recorded(alone):
     path = alone.folder / "src/tiny_imagenet/training/optimizers.py"
     text = path.read_text(encoding="utf-8")

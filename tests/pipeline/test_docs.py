@@ -1,4 +1,4 @@
-"""The commands of the pages, run as they are typed, on the digits. `make test` runs those that train nothing."""
+"""The commands of the pages, run as they are typed, on the digits. `make test` runs some pages' that train nothing."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def quick_lines(page: str) -> list[str]:
     return [line for line in LINES[page] if not (not_run(line) or TRAINS.search(line) or NEEDS_ONE.search(line))]
 
 
-@pytest.mark.parametrize("page", [page for page in LINES if quick_lines(page)])
+@pytest.mark.parametrize("page", ["README.md", "docs/experiments.md", "docs/own-dataset.md"])
 def test_the_commands_of_a_page_run(typed_in: Project, page: str) -> None:
     type_lines(typed_in, quick_lines(page))
 

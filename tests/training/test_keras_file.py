@@ -66,6 +66,7 @@ def saved_in_its_own_process(folder: Path, hash_seed: int) -> list[bytes]:
     return [path.read_bytes() for path in paths]
 
 
+@pytest.mark.slow  # tests/stages/test_train.py compares all files of two trainings
 def test_equal_trainings_in_two_processes_give_equal_bytes(tmp_path: Path) -> None:
     first, second = (saved_in_its_own_process(tmp_path, seed) for seed in (1, 2))
     assert first == second

@@ -376,6 +376,7 @@ def in_its_own_process(function: Callable[[Path], dict[str, Any]], folder: Path)
     return found
 
 
+@pytest.mark.slow  # that of a modern recipe is always run
 def test_two_devices_give_the_weights_of_one(tmp_path: Path) -> None:
     two = in_its_own_process(train_on_two_devices, tmp_path)
     assert two["0.3"]["weights"] == two["0.3 again"]["weights"]
