@@ -26,7 +26,7 @@ from tiny_imagenet.core.streams import SafeStream, protect_streams, redact, secr
         ("{'Proxy-Authorization': b'Bearer abc.def'}", "{'Proxy-Authorization': b'Bearer ***'}"),
         ("http://ann:s@a/x and http://bob:t@b/y", "http://***@a/x and http://***@b/y"),
         ("http://ann:p@ss/word@host/x", "http://***@host/x"),
-        ("https://t0ken@host:80/a@2.whl", "https://***@host:80/a@2.whl"),
+        ("https://t0ken@host:80/a@2.zip", "https://***@host:80/a@2.zip"),
         ("(/login?next=http://host/a?t0ken)", "(/login?***)"),
     ],
 )
