@@ -15,9 +15,9 @@ if "TF_CONFIG" in os.environ:  # after the loss of a worker, C++ code logs what 
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 from tiny_imagenet.core import keras_settings
-from tiny_imagenet.core.process import silence_stderr
+from tiny_imagenet.core.tensorflow_import import first_import
 
-with silence_stderr(), keras_settings.default_settings():
+with first_import():
     import keras
     import tensorflow as tf
 

@@ -17,8 +17,7 @@ from tqdm import tqdm
 
 from tiny_imagenet.core.cpus import available_cpus
 from tiny_imagenet.core.errors import PipelineError
-from tiny_imagenet.core.keras_settings import default_settings
-from tiny_imagenet.core.process import silence_stderr
+from tiny_imagenet.core.tensorflow_import import first_import
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -94,7 +93,7 @@ def _initialize_worker() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # The last variable keeps Keras from being imported, which halves TensorFlow's start.
     os.environ |= {"CUDA_VISIBLE_DEVICES": "-1", "TF_ENABLE_ONEDNN_OPTS": "0", "TF_USE_LEGACY_KERAS": "1"}
-    with silence_stderr(), default_settings():
+    with first_import():
         import tensorflow as tf
 
         tf.config.threading.set_intra_op_parallelism_threads(1)
