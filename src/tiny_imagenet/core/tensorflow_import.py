@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import gc
 import sys
 from collections.abc import Iterator
@@ -18,10 +17,9 @@ OPTIONAL = ("matplotlib", "pandas", "sklearn")  # Keras imports them, if install
 def first_import() -> Iterator[None]:
     """Runs the block, which imports TensorFlow and Keras, in half of the time that it would take.
 
-    Most of the other half is garbage collections, which go through hundreds of thousands of objects and free none. The
-    later collections, those at the interpreter's end included, leave these objects out.
+    Most of the other half is garbage collections, which go through hundreds of thousands of objects and free none. Later
+    collections leave these objects out.
     """
-    atexit.register(gc.freeze)
     with silence_stderr(), default_settings(), _hidden(OPTIONAL):
         gc.disable()
         try:
