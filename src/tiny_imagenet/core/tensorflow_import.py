@@ -17,8 +17,8 @@ OPTIONAL = ("matplotlib", "pandas", "sklearn")  # Keras imports them, if install
 def first_import() -> Iterator[None]:
     """Runs the block, which imports TensorFlow and Keras, in half of the time that it would take.
 
-    Most of the other half is garbage collections, which go through hundreds of thousands of objects and free none. Later
-    collections leave these objects out.
+    Most of the other half is garbage collections: they go through hundreds of thousands of objects and free none. Later
+    ones leave these objects out.
     """
     with silence_stderr(), default_settings(), _hidden(OPTIONAL):
         gc.disable()
