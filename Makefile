@@ -106,7 +106,7 @@ $(READY): requirements.lock pyproject.toml
 
 $(ADDONS_READY): tests/addons/requirements.lock
 	$(PYTHON_ADDONS) -m venv .venv-addons
-	.venv-addons/bin/python -m pip install --disable-pip-version-check --quiet --require-hashes -r tests/addons/requirements.lock
+	.venv-addons/bin/python -m pip install --disable-pip-version-check --quiet --no-compile --require-hashes -r tests/addons/requirements.lock
 	@touch $@
 
 # Without dependencies: the lock names them all. PyTorch may be unavailable: see benchmarks/lock.awk.
