@@ -21,6 +21,7 @@ TRAINS = re.compile(r"^(?:make demo|dvc repro [a-z]|dvc queue|(?:TINY_IMAGENET_A
 NEEDS_ONE = re.compile(r"@champion|sweep\.csv")  # what a command that trains leaves
 NOT_RUN = {  # the start of a line, and where it is tested
     "make test": "this is a part of it",
+    "make ui": "tests/tracking/test_servers.py: it serves until it is stopped",
     "make serve": "tests/tracking/test_registry.py: it serves until it is stopped",
     "dvc pull": "tests/test_release.py: the copy has no released models",
     "dvc push": "tests/test_release.py and test_s3_remote.py",
