@@ -15,13 +15,11 @@ from tests.support.pages import PAGES, ROOT, inline_commands, typed_lines
 
 from tiny_imagenet.cli.main import COMMANDS, make_parser
 
-TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)) | {
-    ".venv/ready"
-}
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+TARGETS = {*re.findall(r"^([a-z-]+):", MAKEFILE, re.MULTILINE), ".venv/ready"}
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 STAGES = {stage.addressing for stage in Repo(str(ROOT)).index.stages}
 OTHER_PROGRAMS = {"cd", "du", "export", "git", "mkdir", "pip", "python", "rm", "source", "sudo", "ln", "make", "uv"}
-
 ADDED = {"count", "evaluate@small_cnn", "evaluate@gpu", "recipes.paper.augmentation.grayscale"}  # as their pages say
 NAME_ALONE = re.compile(r"(?:dvc|tiny-imagenet)(?: [a-z-]+){1,2}")  # a command without the arguments that it may need
 
