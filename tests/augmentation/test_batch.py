@@ -33,7 +33,7 @@ def batch(
         key = StepKey(seed, tf.constant(step), tf.constant(epoch), tf.constant(replica), num_replicas)
         return make_batch(source, selection, key, augmentation, image_size)
 
-    made = tf.function(make, jit_compile=True)() if compiled else make()
+    made = tf.function(make, jit_compile=True, autograph=False)() if compiled else make()
     return Batch(*(value if value is None else np.asarray(value) for value in made))
 
 

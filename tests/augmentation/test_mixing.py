@@ -14,7 +14,7 @@ def numbers(count: int) -> np.ndarray:
 
 def mixes(count: int, batch_size: int = 7, image_size: int = 16, **alphas: float) -> list[Mix]:
     alphas = {"mixup": 0.0, "cutmix": 0.0} | alphas
-    made = tf.function(lambda rng: sample_mix(rng, batch_size, image_size, **alphas))
+    made = tf.function(lambda rng: sample_mix(rng, batch_size, image_size, **alphas), autograph=False)
     return [Mix(*map(np.asarray, made(tf.constant(column)))) for column in numbers(count).T]
 
 

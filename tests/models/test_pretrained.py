@@ -113,7 +113,7 @@ def train(
     optimizer = keras.optimizers.Adam(0.01)
     optimizer.build(variables)
 
-    @tf.function
+    @tf.function(autograph=False)
     def step() -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = model(digits[0], training=True)

@@ -124,7 +124,7 @@ def dense_model(dtype: str, *, use_bias: bool = True) -> keras.Model:
 
 
 def dense_step(model: keras.Model) -> list[np.ndarray]:
-    @tf.function
+    @tf.function(autograph=False)
     def outputs_and_gradients() -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
             outputs = model(INPUTS, training=True)
