@@ -54,14 +54,14 @@ verify:
 test: $(READY) ## lint, types, unit tests, the whole DAG on the digits, the fast faults
 	@$(MAKE) -j3 test-pipeline test-commands test-units
 
-test-pipeline: $(READY) # three parts at once: they often wait for processes to start
+test-pipeline: $(READY) # three parts at once: they often wait for processes to start; this one takes the longest
 	pytest -m "not slow" tests/pipeline
 
 test-commands: $(READY)
-	pytest -m "not slow" $(COMMANDS)
+	nice pytest -m "not slow" $(COMMANDS)
 
 test-units: $(READY) lint
-	pytest -m "not slow" --ignore tests/pipeline $(COMMANDS:%=--ignore %)
+	nice pytest -m "not slow" --ignore tests/pipeline $(COMMANDS:%=--ignore %)
 
 test-slow: $(READY) ## the long suite
 	pytest -m slow
